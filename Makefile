@@ -1,0 +1,58 @@
+# Every command a person needs. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev demo test check lint format golden lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.run ## install Scopegate into .venv (leaves .venv/bin/scopegate ready)
+
+demo: $(VENV)/.run ## start Scopegate with a demo identity provider and upstream
+	@exec $(BIN)/scopegate demo
+
+dev: $(VENV)/.dev ## setup, and what tests and linters need
+
+test: $(VENV)/.dev ## everything: linters, types, all tests with Keycloak and the browser
+	@scripts/install-system-packages
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev lint ## the quick check while working (no Keycloak, no browser)
+	$(BIN)/python -m pytest -m "not slow" -q
+
+lint: $(VENV)/.dev ## Ruff, strict types, the import law
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config importlinter.ini
+
+format: $(VENV)/.dev ## rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+golden: $(VENV)/.dev ## rewrite the golden files from what the code does now; read the diff
+	$(BIN)/python -m pytest -q tests/golden --rewrite-golden
+
+lock: $(VENV)/.dev ## resolve dependencies anew into requirements/*.lock (hashes, no addresses)
+	@scripts/lock-dependencies
+
+clean: ## remove what setup and tests made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# pip records hashes only; --no-deps because the lock is complete.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Scopegate needs Python 3.11 or newer; call make PYTHON=python3.x"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(VENV)/bin/python requirements/demo.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/demo.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.lock
+	@touch $@

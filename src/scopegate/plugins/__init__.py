@@ -1,0 +1,11 @@
+"""A folder per plugin, with known file names.
+
+config.py   the schema of `config`: fields, defaults, checks (Kong's vocabulary)
+lower.py    compile time: entity + facts → a policy step, or what Envoy does itself
+access.py   request time: what Python decides
+
+Glossary
+--------
+access      the phase in which a request is let through, answered or refused
+outcome     what a step says of a request: Continue or Answer
+"""

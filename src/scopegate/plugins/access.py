@@ -1,0 +1,159 @@
+"""The access phase: what a plugin is given, and what it may say.
+
+Plugins are pure but for the ports that `Ports` hands them: no clock, no randomness, no network of
+their own. The policy service (`scopegate.policy`) builds the request, runs the steps in order and
+turns the outcome into an answer for Envoy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any, Protocol
+
+Header = tuple[str, str]
+
+
+class Body(Enum):
+    """What is known of the request's body."""
+
+    NOT_READ = "not read"
+    """Envoy has not buffered it yet; ask with `NeedBody`."""
+    WHOLE = "whole"
+    TOO_LARGE = "too large"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as Envoy routed it: the path is normalised, what is decided is what is sent.
+
+    scheme, host   as the client sees them (`host` keeps its port)
+    path, query    path without query; query without `?`, still encoded ("" when absent)
+    headers        lower-case names in the order of arrival
+    client_ip      the address that Envoy trusts as the client's
+    """
+
+    method: str
+    scheme: str
+    host: str
+    path: str
+    query: str
+    headers: tuple[Header, ...]
+    client_ip: str
+    request_id: str
+    route_id: str = ""
+    service_id: str = ""
+    body: bytes = b""
+    body_state: Body = Body.NOT_READ
+
+    def header(self, name: str) -> str | None:
+        """The value of a header (lower-case name); of a repeated one Envoy joined the values."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One event for the log. `fields` hold no credential."""
+
+    level: str
+    event: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """The step has no objection.
+
+    set_headers        for the upstream; replaces what the client sent under that name
+    remove_headers     names (lower case, `_` twins included) that the upstream must not see
+    response_headers   for the client, with whatever the upstream answers (Set-Cookie …)
+    target             path and query for the upstream, when they differ from the request's
+    body               the body for the upstream, when it differs from the request's
+    subject, consumer_id   who it is, for the log
+    """
+
+    set_headers: tuple[Header, ...] = ()
+    remove_headers: tuple[str, ...] = ()
+    response_headers: tuple[Header, ...] = ()
+    target: str | None = None
+    body: bytes | None = None
+    method: str | None = None
+    reason: str = "allowed"
+    subject: str | None = None
+    consumer_id: str | None = None
+    log: tuple[LogLine, ...] = ()
+
+    def with_log(self, *lines: LogLine) -> Continue:
+        """The same with more lines for the log."""
+        return replace(self, log=(*self.log, *lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """No. The policy service renders it: JSON for programs, a page for people.
+
+    reason      stable code, snake_case
+    detail      for the log and, with `show_detail`, for the client; no credential
+    message     Kong's `message`
+    challenge   value of WWW-Authenticate, if any
+    location    answer with a redirect to this URL instead
+    """
+
+    status: int
+    reason: str
+    detail: str
+    message: str
+    challenge: str | None = None
+    location: str | None = None
+    response_headers: tuple[Header, ...] = ()
+    show_detail: bool = False
+    retry_after_s: int | None = None
+    subject: str | None = None
+    log: tuple[LogLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """302 to `location`: a login, the way back from one, a logout."""
+
+    location: str
+    reason: str
+    response_headers: tuple[Header, ...] = ()
+    subject: str | None = None
+    log: tuple[LogLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """An answer of the plugin's own, neither refusal nor redirect."""
+
+    status: int
+    content_type: str
+    body: bytes
+    reason: str
+    response_headers: tuple[Header, ...] = ()
+    subject: str | None = None
+    log: tuple[LogLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NeedBody:
+    """Cannot say without the body: ask again with it."""
+
+
+Outcome = Continue | Refusal | Redirect | Respond | NeedBody
+
+
+class Step(Protocol):
+    """One plugin of one policy, prepared once and asked for every request."""
+
+    async def access(self, request: Request) -> Outcome:
+        """What this step says. Whatever it raises becomes a refusal."""
+        ...
+
+
+Steps = Sequence[Step]
