@@ -17,7 +17,7 @@ class StoreUnavailable(Exception):
     """The database does not answer: 503 at the Admin API; nothing was written."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class UniqueViolation(Exception):
     """Another entity already has `key` (field → value). Kong's code 5."""
 
@@ -25,7 +25,7 @@ class UniqueViolation(Exception):
     key: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class PrimaryKeyViolation(Exception):
     """An entity with this id exists. Kong's code 3."""
 
@@ -33,7 +33,7 @@ class PrimaryKeyViolation(Exception):
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class ForeignKeyViolation(Exception):
     """`field` names an entity of `referenced` that does not exist. Kong's code 4."""
 
@@ -43,7 +43,7 @@ class ForeignKeyViolation(Exception):
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class StillReferenced(Exception):
     """An entity of `by` refers to this one, which therefore cannot go. Kong's code 4."""
 
