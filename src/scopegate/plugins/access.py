@@ -8,7 +8,7 @@ turns the outcome into an answer for Envoy.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
@@ -72,24 +72,24 @@ class Continue:
     remove_headers     names (lower case, `_` twins included) that the upstream must not see
     response_headers   for the client, with whatever the upstream answers (Set-Cookie …)
     target             path and query for the upstream, when they differ from the request's
-    body               the body for the upstream, when it differs from the request's
-    subject, consumer_id   who it is, for the log
+    method             for the upstream, when it differs from the request's
+    drop_body          the upstream gets no body
+    body_cuts          byte ranges (start, end past the last) taken out of the body
+    reason             why, a stable code for logs and metrics
+    subject, consumer_id   who it is, for the log and for later steps
     """
 
     set_headers: tuple[Header, ...] = ()
     remove_headers: tuple[str, ...] = ()
     response_headers: tuple[Header, ...] = ()
     target: str | None = None
-    body: bytes | None = None
     method: str | None = None
+    drop_body: bool = False
+    body_cuts: tuple[tuple[int, int], ...] = ()
     reason: str = "allowed"
     subject: str | None = None
     consumer_id: str | None = None
     log: tuple[LogLine, ...] = ()
-
-    def with_log(self, *lines: LogLine) -> Continue:
-        """The same with more lines for the log."""
-        return replace(self, log=(*self.log, *lines))
 
 
 @dataclass(frozen=True, slots=True)

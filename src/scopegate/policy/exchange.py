@@ -1,0 +1,129 @@
+"""The exchange with Envoy: its question becomes a `Request`, an outcome becomes the answer.
+
+Names on the wire are fixed together with `scopegate.envoy` (the ext_authz filters there). Envoy
+strips `x-scopegate-*` from what clients send before anything else, so what arrives here is Envoy's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scopegate.plugins.access import Body, Continue, Header, Request
+
+_ENVOYS_OWN = (b"x-scopegate-", b"x-envoy-")
+_NOT_THE_CLIENTS = frozenset({b"host", b"content-length"})
+
+WireHeader = tuple[bytes, bytes]
+
+
+class MalformedQuestion(Exception):
+    """Envoy's question lacks something: a fault of ours, answered with a refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What Envoy asks: a request, the policy that decides, and whether the body came along."""
+
+    policy_id: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer to Envoy."""
+
+    status: int
+    headers: tuple[WireHeader, ...]
+    body: bytes = b""
+
+
+def read_question(scope: Mapping[str, Any], body: bytes) -> Question:
+    """The question in an ASGI scope. Raises MalformedQuestion."""
+    own: dict[bytes, str] = {}
+    headers: list[Header] = []
+    for name, value in scope["headers"]:
+        text = value.decode("latin-1")
+        if name.startswith(_ENVOYS_OWN) or name in _NOT_THE_CLIENTS:
+            own[name] = text
+        else:
+            headers.append((name.decode("latin-1"), text))
+    try:
+        phase = own[b"x-scopegate-phase"]
+        request = Request(
+            method=scope["method"],
+            scheme=own[b"x-scopegate-scheme"],
+            host=own[b"host"],
+            path=scope["raw_path"].decode("latin-1"),
+            query=scope["query_string"].decode("latin-1"),
+            headers=tuple(headers),
+            client_ip=own[b"x-scopegate-client-ip"],
+            request_id=_request_id(headers),
+            route_id=own.get(b"x-scopegate-route", ""),
+            service_id=own.get(b"x-scopegate-service", ""),
+            body=body,
+            body_state=_body_state(phase, own),
+        )
+        return Question(policy_id=own[b"x-scopegate-policy"], request=request)
+    except KeyError as missing:
+        raise MalformedQuestion(f"no {missing.args[0]!r} in the question") from None
+
+
+def _request_id(headers: Iterable[Header]) -> str:
+    for name, value in headers:
+        if name == "x-request-id":
+            return value
+    raise KeyError("x-request-id")
+
+
+def _body_state(phase: str, own: Mapping[bytes, str]) -> Body:
+    if phase == "head":
+        return Body.NOT_READ
+    if phase != "body":
+        raise MalformedQuestion("the phase is neither head nor body")
+    cut = own.get(b"x-envoy-auth-partial-body") == "true"
+    return Body.TOO_LARGE if cut else Body.WHOLE
+
+
+def undecided() -> Answer:
+    """`Ask again with the body`: without the mark `decided` Envoy's second filter asks."""
+    return Answer(200, ((b"content-length", b"0"),))
+
+
+def let_through(outcome: Continue) -> Answer:
+    """Yes, with the changes that the upstream is to see and the cookies that the client gets."""
+    headers: list[WireHeader] = [(b"content-length", b"0"), (b"x-scopegate-decided", b"1")]
+    headers += _encoded(outcome.set_headers)
+    set_names = {name for name, _ in outcome.set_headers}
+    # A name that is set replaces the client's; removing it as well would take ours away.
+    remove = [name for name in outcome.remove_headers if name not in set_names]
+    if remove:
+        headers.append((b"x-envoy-auth-headers-to-remove", ",".join(remove).encode("latin-1")))
+    if outcome.target is not None:
+        headers.append((b"x-scopegate-target", outcome.target.encode("latin-1")))
+    if outcome.method is not None:
+        headers.append((b"x-scopegate-method", outcome.method.encode("ascii")))
+    if outcome.drop_body:
+        headers.append((b"x-scopegate-body", b"drop"))
+    if outcome.body_cuts:
+        cuts = ",".join(f"{start}-{end}" for start, end in outcome.body_cuts)
+        headers.append((b"x-scopegate-body-cut", cuts.encode("ascii")))
+    headers += _encoded(outcome.response_headers)
+    return Answer(200, tuple(headers))
+
+
+def answer_client(
+    status: int, content_type: str, body: bytes, headers: Iterable[Header] = ()
+) -> Answer:
+    """An answer that goes to the client instead of the upstream's; never cached."""
+    wire: list[WireHeader] = [
+        (b"content-type", content_type.encode("ascii")),
+        (b"content-length", str(len(body)).encode("ascii")),
+        (b"cache-control", b"no-store"),
+    ]
+    return Answer(status, (*wire, *_encoded(headers)), body)
+
+
+def _encoded(headers: Iterable[Header]) -> list[WireHeader]:
+    return [(name.encode("latin-1"), value.encode("utf-8")) for name, value in headers]
