@@ -1,0 +1,235 @@
+"""A session: what it holds, how it is written down, and its three clocks.
+
+Source: contract openid-connect.md §10. All times are unix seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
+from typing import Any, cast
+
+from scopegate.session.sealing import RandomBytes, encode_base64url
+
+TOUCH_AFTER_S = 60
+"""`last_used_at_s` is written again at most this often."""
+RENEWED_GRACE_S = 10
+"""How long the generation before stays good, so that requests under way survive."""
+
+_FORMAT = 1
+_ID_BYTES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What the identity provider issued. `access_expires_at_s` None: it did not say."""
+
+    access: str | None = field(default=None, repr=False)
+    access_expires_at_s: int | None = None
+    id: str | None = field(default=None, repr=False)
+    refresh: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody who is logged in. Claims are not stored: they are in the tokens.
+
+    id               one for the whole life of the session, however often it is issued anew
+    generation       how often the rolling clock issued it anew
+    subject, issuer  who it is: `sub` and `iss` of the token that began it
+    client_id        which of our clients logged in
+    method           the authentication method that began it (`authorization_code`, `bearer` …)
+    sid              the provider's own name of its session, for logout
+    audience         whom the session is for (`session_audience`)
+    created_at_s     the login: absolute clock
+    issued_at_s      this generation: rolling clock
+    last_used_at_s   as exact as TOUCH_AFTER_S: idling clock
+    """
+
+    id: str = field(repr=False)
+    generation: int
+    subject: str
+    issuer: str
+    client_id: str
+    method: str
+    sid: str | None = field(repr=False)
+    audience: str
+    created_at_s: int
+    issued_at_s: int
+    last_used_at_s: int
+    tokens: Tokens
+
+    def touched(self, now_s: int) -> Session:
+        """The same, used now."""
+        return replace(self, last_used_at_s=now_s)
+
+    def renewed(self, now_s: int) -> Session:
+        """The next generation, issued and used now. The one before is to be superseded."""
+        return replace(
+            self, generation=self.generation + 1, issued_at_s=now_s, last_used_at_s=now_s
+        )
+
+
+def begin_session(
+    *,
+    subject: str,
+    issuer: str,
+    client_id: str,
+    method: str,
+    sid: str | None,
+    audience: str,
+    tokens: Tokens,
+    now_s: int,
+    random_bytes: RandomBytes,
+) -> Session:
+    """A new session with a new id: a login never goes on with the id that was there before."""
+    return Session(
+        id=encode_base64url(random_bytes(_ID_BYTES)),
+        generation=0,
+        subject=subject,
+        issuer=issuer,
+        client_id=client_id,
+        method=method,
+        sid=sid,
+        audience=audience,
+        created_at_s=now_s,
+        issued_at_s=now_s,
+        last_used_at_s=now_s,
+        tokens=tokens,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """The three clocks in seconds; 0 switches one off. Raises ValueError for less."""
+
+    idling_s: float = 900
+    rolling_s: float = 3600
+    absolute_s: float = 86400
+
+    def __post_init__(self) -> None:
+        for clock in fields(self):
+            if getattr(self, clock.name) < 0:
+                raise ValueError(f"{clock.name}: must be 0 (off) or more seconds")
+
+
+class Clock(Enum):
+    """The clocks of a session; the value is the reason code when one has run out."""
+
+    ABSOLUTE = "session_absolute_timeout"
+    ROLLING = "session_rolling_timeout"
+    IDLING = "session_idling_timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class ClockState:
+    """What the clocks say.
+
+    expired         the clock that ran out, or None
+    needs_touch     write it again with the time of this use
+    needs_renewal   issue the next generation (which touches it as well)
+    left_s          seconds until the first clock would run out without another use; None when all
+                    are off. Nothing that rests on the session may outlive it
+    """
+
+    expired: Clock | None
+    needs_touch: bool
+    needs_renewal: bool
+    left_s: int | None
+
+
+def check_clocks(session: Session, timeouts: Timeouts, now_s: int) -> ClockState:
+    """What the three clocks say of a session that is being used now.
+
+    A clock has run out when its time is reached. A use is written down at most once a minute, or
+    once in a quarter of an idling timeout below four minutes: there a minute would log people out
+    who are at work. Source: contract openid-connect.md §10.
+    """
+    clocks = (
+        (Clock.ABSOLUTE, session.created_at_s, timeouts.absolute_s),
+        (Clock.ROLLING, session.issued_at_s, timeouts.rolling_s),
+        (Clock.IDLING, session.last_used_at_s, timeouts.idling_s),
+    )
+    left_s = {clock: since_s + limit_s - now_s for clock, since_s, limit_s in clocks if limit_s}
+    for clock, clock_left_s in left_s.items():
+        if clock_left_s <= 0:
+            return ClockState(expired=clock, needs_touch=False, needs_renewal=False, left_s=0)
+    unused_s = now_s - session.last_used_at_s
+    age_s = now_s - session.issued_at_s
+    return ClockState(
+        expired=None,
+        needs_touch=timeouts.idling_s > 0 and unused_s >= min(TOUCH_AFTER_S, timeouts.idling_s / 4),
+        needs_renewal=timeouts.rolling_s > 0 and age_s >= timeouts.rolling_s * 3 / 4,
+        left_s=int(min(left_s.values())) if left_s else None,
+    )
+
+
+def encode_tokens(tokens: Tokens) -> bytes:
+    """Tokens as compact JSON, to be sealed."""
+    return _dump(_values(tokens))
+
+
+def decode_tokens(data: bytes) -> Tokens | None:
+    """Tokens that `encode_tokens` wrote, or None for anything else."""
+    return _tokens(_load(data))
+
+
+def encode_session(session: Session) -> bytes:
+    """A session as compact JSON: a format number, then its fields in order."""
+    *plain, tokens = _values(session)
+    return _dump([_FORMAT, *plain, _values(tokens)])
+
+
+def decode_session(data: bytes) -> Session | None:
+    """A session that `encode_session` wrote, or None for anything else (another format …)."""
+    values = _load(data)
+    if not isinstance(values, list) or len(values) != 1 + len(fields(Session)):
+        return None
+    format_number, *plain, token_values = values
+    tokens = _tokens(token_values)
+    if format_number != _FORMAT or tokens is None or not _have_types(plain, _SESSION_TYPES):
+        return None
+    return Session(*[*plain, tokens])
+
+
+_Types = tuple[type, ...]
+_TEXT: _Types = (str,)
+_TEXT_OR_NONE: _Types = (str, type(None))
+_NUMBER: _Types = (int,)
+_TOKEN_TYPES = (_TEXT_OR_NONE, (int, type(None)), _TEXT_OR_NONE, _TEXT_OR_NONE)
+_SESSION_TYPES = (
+    _TEXT,  # id
+    _NUMBER,  # generation
+    *(_TEXT,) * 4,  # subject, issuer, client_id, method
+    _TEXT_OR_NONE,  # sid
+    _TEXT,  # audience
+    *(_NUMBER,) * 3,  # created, issued, last used
+)
+
+
+def _values(data: Session | Tokens) -> list[Any]:
+    return [getattr(data, each.name) for each in fields(data)]
+
+
+def _tokens(values: object) -> Tokens | None:
+    if isinstance(values, list) and _have_types(values, _TOKEN_TYPES):
+        return Tokens(*values)
+    return None
+
+
+def _have_types(values: list[object], types: tuple[_Types, ...]) -> bool:
+    return len(values) == len(types) and all(
+        type(value) in allowed for value, allowed in zip(values, types, strict=True)
+    )
+
+
+def _dump(values: object) -> bytes:
+    return json.dumps(values, separators=(",", ":")).encode()
+
+
+def _load(data: bytes) -> object:
+    try:
+        return cast(object, json.loads(data))
+    except ValueError:
+        return None

@@ -1,0 +1,152 @@
+"""The session cookie: from a Cookie header to a session and back.
+
+What the cookie is bound to goes into the authentication code, so that a cookie of another name,
+audience, binding or browser is simply not a session: it does not open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from scopegate.session.cookies import (
+    CookieSettings,
+    SessionTooLarge,
+    expire_cookie,
+    read_chunked,
+    set_chunked,
+)
+from scopegate.session.sealing import (
+    KeyRing,
+    Purpose,
+    RandomBytes,
+    TooLargeToSeal,
+    associated,
+)
+from scopegate.session.session import (
+    Clock,
+    ClockState,
+    Session,
+    Timeouts,
+    check_clocks,
+    decode_session,
+    encode_session,
+)
+
+
+class NotASession(Enum):
+    """Why a request has no session, where no clock ran out; the value is a reason code."""
+
+    ABSENT = "session_absent"
+    NOT_AUTHENTIC = "session_not_authentic"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session whose clocks are good.
+
+    needs_saving   write the cookie again, touched or renewed as `clocks` says; also true when a
+                   former key sealed it, so that sessions move to the current one
+    """
+
+    session: Session
+    clocks: ClockState
+    needs_saving: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NoSession:
+    """The request has no session. `is_cookie_there`: there is something to expire."""
+
+    reason: NotASession | Clock
+
+    @property
+    def is_cookie_there(self) -> bool:
+        return self.reason is not NotASession.ABSENT
+
+
+class SessionCookie:
+    """Opens and saves the sessions of one audience under one binding."""
+
+    def __init__(
+        self,
+        *,
+        ring: KeyRing,
+        settings: CookieSettings,
+        timeouts: Timeouts,
+        audience: str,
+        binding: str,
+    ) -> None:
+        """`binding` names all that a session rests on besides; a session of another never opens."""
+        self._ring = ring
+        self._settings = settings
+        self._timeouts = timeouts
+        self._audience = audience
+        self._binding = binding
+
+    def open(
+        self, cookie_header: str | None, *, bound: Mapping[str, str], now_s: int
+    ) -> OpenSession | NoSession:
+        """The session of a request. Raises CookieRepeated.
+
+        `bound` holds what `session_bind` names, as of this request: `ip`, `scheme`, `user-agent`.
+        Whether the session was ended meanwhile is not known here: ask EndedSessions.
+        """
+        sealed = read_chunked(cookie_header, self._settings.name)
+        if sealed is None:
+            return NoSession(NotASession.ABSENT)
+        plaintext = self._ring.unseal(
+            sealed, Purpose.SESSION, self._associated_data(bound), now_s=now_s
+        )
+        session = decode_session(plaintext) if plaintext is not None else None
+        if session is None:
+            return NoSession(NotASession.NOT_AUTHENTIC)
+        clocks = check_clocks(session, self._timeouts, now_s)
+        if clocks.expired is not None:
+            return NoSession(clocks.expired)
+        return OpenSession(
+            session=session,
+            clocks=clocks,
+            needs_saving=clocks.needs_touch
+            or clocks.needs_renewal
+            or not self._ring.is_current(sealed),
+        )
+
+    def save(
+        self,
+        session: Session,
+        cookie_header: str | None,
+        *,
+        bound: Mapping[str, str],
+        https: bool,
+        random_bytes: RandomBytes,
+    ) -> tuple[str, ...]:
+        """Set-Cookie values that hand the session to the browser. Raises SessionTooLarge.
+
+        `cookie_header` is the request's: chunks that it brought and nobody needs are expired.
+        """
+        if session.audience != self._audience:
+            raise ValueError(f"audience: {session.audience!r}; this cookie is {self._audience!r}'s")
+        plaintext = encode_session(session)
+        try:
+            sealed = self._ring.seal(
+                plaintext,
+                Purpose.SESSION,
+                self._associated_data(bound),
+                random_bytes=random_bytes,
+            )
+        except TooLargeToSeal:
+            raise SessionTooLarge(self._settings.name, len(plaintext)) from None
+        return set_chunked(self._settings, sealed, cookie_header, https=https)
+
+    def expire(self, cookie_header: str | None, *, https: bool) -> tuple[str, ...]:
+        """Set-Cookie values that remove the session from the browser, every chunk of it.
+
+        That alone does not end it: a copy of the cookie still opens. See EndedSessions.
+        """
+        return expire_cookie(self._settings, cookie_header, https=https)
+
+    def _associated_data(self, bound: Mapping[str, str]) -> bytes:
+        pairs = [text for pair in sorted(bound.items()) for text in pair]
+        return associated(self._settings.name, self._audience, self._binding, *pairs)

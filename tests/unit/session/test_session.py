@@ -1,0 +1,209 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scopegate.session.session import (
+    Clock,
+    Session,
+    Timeouts,
+    Tokens,
+    begin_session,
+    check_clocks,
+    decode_session,
+    decode_tokens,
+    encode_session,
+    encode_tokens,
+)
+from unit.session.examples import NOW_S, TOKENS, a_session, random_source
+
+DEFAULTS = Timeouts()
+OFF = Timeouts(0, 0, 0)
+
+
+def aged(*, created: int = 0, issued: int = 0, used: int = 0) -> Session:
+    return a_session(
+        created_at_s=NOW_S - created, issued_at_s=NOW_S - issued, last_used_at_s=NOW_S - used
+    )
+
+
+@pytest.mark.parametrize(
+    ("session", "timeouts", "expired"),
+    [
+        (aged(), DEFAULTS, None),
+        (aged(used=899), DEFAULTS, None),
+        (aged(used=900), DEFAULTS, Clock.IDLING),
+        (aged(issued=3599), DEFAULTS, None),
+        (aged(issued=3600), DEFAULTS, Clock.ROLLING),
+        (aged(created=86399), DEFAULTS, None),
+        (aged(created=86400), DEFAULTS, Clock.ABSOLUTE),
+        (aged(created=86400, issued=3600, used=900), DEFAULTS, Clock.ABSOLUTE),
+        (aged(used=10**6), Timeouts(idling_s=0), None),
+        (aged(issued=10**6), Timeouts(rolling_s=0), None),
+        (aged(created=10**6), Timeouts(absolute_s=0), None),
+        (aged(created=10**8, issued=10**8, used=10**8), OFF, None),
+        (aged(used=1), Timeouts(idling_s=0.5), Clock.IDLING),
+        (aged(created=-5, issued=-5, used=-5), DEFAULTS, None),
+    ],
+)
+def test_a_clock_has_run_out_when_its_time_is_reached(
+    session: Session, timeouts: Timeouts, expired: Clock | None
+) -> None:
+    state = check_clocks(session, timeouts, NOW_S)
+    assert state.expired is expired
+    if expired:
+        assert (state.needs_touch, state.needs_renewal, state.left_s) == (False, False, 0)
+
+
+@pytest.mark.parametrize(
+    ("used", "idling", "needs_touch"),
+    [
+        (0, 900, False),
+        (59, 900, False),
+        (60, 900, True),
+        (899, 900, True),
+        (10**6, 0, False),
+        (59, 240, False),
+        (29, 120, False),
+        (30, 120, True),
+        (1, 4, True),
+    ],
+)
+def test_a_use_is_written_down_at_most_once_a_minute(
+    used: int, idling: int, needs_touch: bool
+) -> None:
+    state = check_clocks(aged(used=used), Timeouts(idling_s=idling), NOW_S)
+    assert state.needs_touch is needs_touch
+
+
+@pytest.mark.parametrize(
+    ("issued", "rolling", "needs_renewal"),
+    [
+        (0, 3600, False),
+        (2699, 3600, False),
+        (2700, 3600, True),
+        (3599, 3600, True),
+        (10**6, 0, False),
+        (7, 10, False),
+        (8, 10, True),
+    ],
+)
+def test_the_rolling_clock_asks_for_a_new_cookie_from_three_quarters_on(
+    issued: int, rolling: int, needs_renewal: bool
+) -> None:
+    state = check_clocks(aged(issued=issued), Timeouts(rolling_s=rolling), NOW_S)
+    assert state.needs_renewal is needs_renewal
+
+
+@pytest.mark.parametrize(
+    ("session", "timeouts", "left_s"),
+    [
+        (aged(), DEFAULTS, 900),
+        (aged(used=100), DEFAULTS, 800),
+        (aged(issued=3500), DEFAULTS, 100),
+        (aged(created=86390), DEFAULTS, 10),
+        (aged(created=100), Timeouts(0, 0, 1000), 900),
+        (aged(), OFF, None),
+    ],
+)
+def test_what_rests_on_a_session_knows_how_long_it_lasts(
+    session: Session, timeouts: Timeouts, left_s: int | None
+) -> None:
+    assert check_clocks(session, timeouts, NOW_S).left_s == left_s
+
+
+def test_touching_and_renewing_move_their_clocks_and_never_the_absolute_one() -> None:
+    session = aged(created=80000, issued=3000, used=500)
+    touched = session.touched(NOW_S)
+    assert touched == replace(session, last_used_at_s=NOW_S)
+    renewed = session.renewed(NOW_S)
+    assert renewed == replace(
+        session, generation=session.generation + 1, issued_at_s=NOW_S, last_used_at_s=NOW_S
+    )
+    assert renewed.id == session.id
+    late = NOW_S + 6400
+    assert check_clocks(renewed.renewed(late), DEFAULTS, late).expired is Clock.ABSOLUTE
+
+
+def test_somebody_who_clicks_every_ten_minutes_stays_in_for_a_day_and_no_longer() -> None:
+    session, now_s = a_session(), NOW_S
+    while True:
+        now_s += 600
+        state = check_clocks(session, DEFAULTS, now_s)
+        if state.expired:
+            break
+        session = session.renewed(now_s) if state.needs_renewal else session.touched(now_s)
+    assert (state.expired, now_s - NOW_S) == (Clock.ABSOLUTE, 86400)
+
+
+def test_a_negative_timeout_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="rolling_s"):
+        Timeouts(rolling_s=-1)
+
+
+def test_every_login_gets_an_id_of_its_own_with_enough_randomness() -> None:
+    asked: list[int] = []
+
+    def random_bytes(count: int) -> bytes:
+        asked.append(count)
+        return random_source()(count)
+
+    begin_session(
+        subject="s",
+        issuer="i",
+        client_id="c",
+        method="bearer",
+        sid=None,
+        audience="default",
+        tokens=Tokens(),
+        now_s=NOW_S,
+        random_bytes=random_bytes,
+    )
+    assert asked == [24]
+    assert a_session(1).id != a_session(2).id
+
+
+texts = st.text(st.characters(), max_size=20)
+
+
+@given(
+    texts, st.none() | texts, st.none() | texts, st.none() | st.integers(0, 2**60), st.integers()
+)
+def test_a_session_comes_back_as_it_was(
+    text: str, sid: str | None, token: str | None, expires_at_s: int | None, number: int
+) -> None:
+    session = a_session(
+        subject=text,
+        sid=sid,
+        generation=number,
+        tokens=Tokens(access=token, access_expires_at_s=expires_at_s, id=sid, refresh=token),
+    )
+    assert decode_session(encode_session(session)) == session
+    assert decode_tokens(encode_tokens(session.tokens)) == session.tokens
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"null",
+        b"{}",
+        b"[]",
+        b"[1]",
+        b"\xff",
+        encode_session(a_session()).replace(b"[1,", b"[2,", 1),
+        encode_session(a_session()).replace(b'"0b9f"', b"null", 1),
+        encode_session(a_session()).replace(b'"0b9f",', b"", 1),
+        encode_session(a_session(generation=7)).replace(b",7,", b",true,", 1),
+        encode_session(a_session()).replace(b'"the-id-token"', b"5", 1),
+        encode_tokens(TOKENS),
+    ],
+)
+def test_anything_else_is_no_session(data: bytes) -> None:
+    assert decode_session(data) is None
+
+
+def test_no_token_shows_in_a_repr() -> None:
+    assert "token" not in repr(a_session()).replace("tokens=Tokens(", "")
+    assert a_session().id not in repr(a_session())
