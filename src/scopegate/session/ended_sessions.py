@@ -1,0 +1,72 @@
+"""Sessions that are over although their cookie still opens.
+
+A session in a cookie cannot be taken back, so its end is remembered until it would have expired:
+a copied cookie is dead at once, wherever the shared state reaches. Ids are stored as hashes.
+Source: contract openid-connect.md §10, §22 (8).
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from scopegate.session.sealing import associated
+from scopegate.session.session import RENEWED_GRACE_S, Session, Timeouts
+from scopegate.session.shared_state import SharedState
+
+FOREVER_S = 10 * 365 * 86400
+"""How long an ended session is remembered that no clock would ever end."""
+_MARGIN_S = 60
+
+
+class EndedSessions:
+    """Fails closed: every method raises SharedStateUnavailable, and then there is no yes."""
+
+    def __init__(self, state: SharedState, timeouts: Timeouts) -> None:
+        self._state = state
+        self._timeouts = timeouts
+
+    async def end(self, session: Session, now_s: int) -> None:
+        """End the session in every generation, at once."""
+        await self._state.put(_end_key(session), b"", ended_ttl_s(session, self._timeouts, now_s))
+
+    async def supersede(self, session: Session, now_s: int) -> None:
+        """End this generation in ten seconds: the next one was issued."""
+        left_s = session.issued_at_s + self._timeouts.rolling_s - now_s
+        # The first renewal counts; a second one must not put the end off.
+        await self._state.put_if_absent(
+            _generation_key(session),
+            str(now_s + RENEWED_GRACE_S).encode(),
+            max(left_s, 0) + _MARGIN_S,
+        )
+
+    async def is_ended(self, session: Session, now_s: int) -> bool:
+        """Whether the session was ended, or this generation of it superseded long enough ago."""
+        if await self._state.get(_end_key(session)) is not None:
+            return True
+        ends_at_s = await self._state.get(_generation_key(session))
+        return ends_at_s is not None and now_s >= int(ends_at_s)
+
+
+def ended_ttl_s(session: Session, timeouts: Timeouts, now_s: int) -> float:
+    """Seconds until the last cookie of this session would have expired.
+
+    The absolute clock decides where it is on: nothing extends it, not even a later change of the
+    two others. Otherwise a request that is under way may still issue a generation now.
+    """
+    if timeouts.absolute_s:
+        left_s = session.created_at_s + timeouts.absolute_s - now_s
+    else:
+        left_s = max(timeouts.rolling_s, timeouts.idling_s) or FOREVER_S
+    return max(left_s, 0) + _MARGIN_S
+
+
+def _end_key(session: Session) -> str:
+    return "ended:" + _hash(session.id)
+
+
+def _generation_key(session: Session) -> str:
+    return "superseded:" + _hash(session.id, str(session.generation))
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256(associated(*parts)).hexdigest()

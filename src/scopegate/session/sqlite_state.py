@@ -1,0 +1,174 @@
+"""The shared state of one machine: a SQLite file in WAL mode that its workers share.
+
+Calls are synchronous, some ten microseconds each; a writer that finds another at work gives the
+event loop back while it waits. Source: https://sqlite.org/wal.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from scopegate.session.shared_state import SharedStateUnavailable, check_entry
+
+WAIT_LIMIT_S = 0.5
+_RETRY_S = 0.01
+_PURGE_EVERY_S = 60
+_PURGE_ROWS = 1000
+_BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+_Result = TypeVar("_Result")
+
+_CREATE = """
+CREATE TABLE IF NOT EXISTS entry (
+    key TEXT PRIMARY KEY, value BLOB NOT NULL, expires_at_s REAL NOT NULL
+) WITHOUT ROWID
+"""
+_CREATE_INDEX = "CREATE INDEX IF NOT EXISTS entry_expires_at_s ON entry (expires_at_s)"
+_GET = "SELECT value FROM entry WHERE key = ? AND expires_at_s > ?"
+_PUT = """
+INSERT INTO entry (key, value, expires_at_s) VALUES (?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at_s = excluded.expires_at_s
+"""
+_PUT_IF_ABSENT = f"{_PUT} WHERE entry.expires_at_s <= ?"
+_DELETE = "DELETE FROM entry WHERE key = ?"
+_PURGE = """
+DELETE FROM entry WHERE key IN (SELECT key FROM entry WHERE expires_at_s <= ? LIMIT ?)
+"""
+
+
+class SqliteState:
+    """One file for all workers of a machine. Open it after a fork, use it from one event loop."""
+
+    def __init__(self, path: Path, now_s: Callable[[], float]) -> None:
+        """Nothing is opened yet. `now_s`: wall clock, since other processes read the times."""
+        self._path = path
+        self._now_s = now_s
+        self._open: tuple[sqlite3.Connection, _FileId | None] | None = None
+        self._purged_at_s = now_s()
+        self._is_closed = False
+
+    async def get(self, key: str) -> bytes | None:
+        check_entry(key)
+        row = await self._run(lambda c: c.execute(_GET, (key, self._now_s())).fetchone())
+        return bytes(row[0]) if row else None
+
+    async def put(self, key: str, value: bytes, ttl_s: float) -> None:
+        check_entry(key, value, ttl_s)
+
+        def put(connection: sqlite3.Connection) -> None:
+            connection.execute(_PUT, (key, value, self._now_s() + ttl_s))
+            self._purge(connection)
+
+        await self._run(put)
+
+    async def put_if_absent(self, key: str, value: bytes, ttl_s: float) -> bool:
+        check_entry(key, value, ttl_s)
+
+        def put(connection: sqlite3.Connection) -> bool:
+            now_s = self._now_s()
+            cursor = connection.execute(_PUT_IF_ABSENT, (key, value, now_s + ttl_s, now_s))
+            is_written = cursor.rowcount == 1
+            self._purge(connection)
+            return is_written
+
+        return await self._run(put)
+
+    async def delete(self, key: str) -> None:
+        check_entry(key)
+        await self._run(lambda c: c.execute(_DELETE, (key,)))
+
+    async def close(self) -> None:
+        self._is_closed = True
+        self._let_go()
+
+    async def _run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        """Run one statement; retry while another process writes, for half a second."""
+        if self._is_closed:
+            raise SharedStateUnavailable("the shared state is closed")
+        try:
+            async with asyncio.timeout(WAIT_LIMIT_S):
+                while True:
+                    try:
+                        return work(self._connection())
+                    except sqlite3.OperationalError as error:
+                        if error.sqlite_errorcode & 0xFF not in _BUSY_CODES:
+                            raise
+                    await asyncio.sleep(_RETRY_S)
+        except TimeoutError:
+            raise SharedStateUnavailable(
+                f"another process kept the shared state locked for {WAIT_LIMIT_S} s"
+            ) from None
+        except (sqlite3.Error, OSError) as error:
+            self._let_go()
+            raise SharedStateUnavailable(f"the shared state cannot be used: {error}") from error
+
+    def _connection(self) -> sqlite3.Connection:
+        # A file that was replaced under us would part us from the other workers.
+        if self._open is not None and self._open[1] != _file_id(self._path):
+            self._let_go()
+        if self._open is None:
+            _create_private(self._path)
+            file_id = _file_id(self._path)
+            connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
+            try:
+                _prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._open = (connection, file_id)
+        return self._open[0]
+
+    def _let_go(self) -> None:
+        if self._open is not None:
+            self._open[0].close()
+            self._open = None
+
+    def _purge(self, connection: sqlite3.Connection) -> None:
+        now_s = self._now_s()
+        if now_s - self._purged_at_s < _PURGE_EVERY_S:
+            return
+        # What was asked for is written; when another process is at work the next write purges.
+        with suppress(sqlite3.OperationalError):
+            if connection.execute(_PURGE, (now_s, _PURGE_ROWS)).rowcount < _PURGE_ROWS:
+                self._purged_at_s = now_s
+
+
+_FileId = tuple[int, int]
+
+
+def _file_id(path: Path) -> _FileId | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _create_private(path: Path) -> None:
+    """Make sure of a regular file of mode 0600; SQLite gives its side files the same mode."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))
+    except FileExistsError:
+        # Not through a descriptor: closing one would drop SQLite's locks on the file.
+        mode = path.lstat().st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(f"{path} is not a regular file") from None
+        if mode & 0o077:
+            path.chmod(0o600)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise sqlite3.DatabaseError(f"journal mode is {mode}; the file system must allow WAL")
+    # A crash of a process loses nothing; a power cut may lose the last moments, never the file.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(_CREATE)
+    connection.execute(_CREATE_INDEX)

@@ -1,0 +1,195 @@
+"""What only the SQLite file can get wrong: other processes, the file itself, locks."""
+
+import asyncio
+import os
+import sqlite3
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scopegate.session.shared_state import SharedStateUnavailable
+from scopegate.session.sqlite_state import SqliteState
+from unit.session.examples import until
+
+RACER = """
+import asyncio, sys, time
+from pathlib import Path
+from scopegate.session.sqlite_state import SqliteState
+
+folder, name = Path(sys.argv[1]), sys.argv[2]
+
+async def main():
+    state = SqliteState(folder / "state", time.time)
+    (folder / ("ready" + name)).touch()
+    while not (folder / "go").exists():
+        await asyncio.sleep(0.001)
+    for number in range(100):
+        if await state.put_if_absent(f"key{number}", name.encode(), 60):
+            print(number)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.sqlite"
+
+
+def open_state(path: Path) -> SqliteState:
+    return SqliteState(path, time.time)
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+async def test_of_two_processes_one_puts_each_key(tmp_path: Path) -> None:
+    racers = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", RACER, str(tmp_path), name, stdout=asyncio.subprocess.PIPE
+        )
+        for name in ("a", "b")
+    ]
+    await until(lambda: all((tmp_path / f"ready{name}").exists() for name in ("a", "b")))
+    (tmp_path / "go").touch()
+    won = [(await racer.communicate())[0].split() for racer in racers]
+    assert sorted(int(number) for numbers in won for number in numbers) == list(range(100))
+    state = open_state(tmp_path / "state")
+    assert await state.get("key0") == (b"a" if b"0" in won[0] else b"b")
+    await state.close()
+
+
+async def test_two_open_states_see_each_other_at_once_and_after_a_restart(path: Path) -> None:
+    here, there = open_state(path), open_state(path)
+    await here.put("key", b"value", 60)
+    assert await there.get("key") == b"value"
+    await here.close()
+    await there.close()
+    again = open_state(path)
+    assert await again.get("key") == b"value"
+    await again.close()
+
+
+async def test_only_the_owner_may_read_the_files(path: Path) -> None:
+    umask = os.umask(0)
+    try:
+        state = open_state(path)
+        await state.put("key", b"value", 60)
+        files = sorted(path.parent.iterdir())
+        assert len(files) == 3
+        assert {mode(file) for file in files} == {0o600}
+        await state.close()
+    finally:
+        os.umask(umask)
+
+
+@pytest.fixture
+def open_to_all(path: Path) -> Path:
+    path.touch(0o644)
+    return path
+
+
+async def test_a_file_that_others_may_read_is_closed_to_them(open_to_all: Path) -> None:
+    state = open_state(open_to_all)
+    await state.put("key", b"value", 60)
+    assert {mode(file) for file in open_to_all.parent.iterdir()} == {0o600}
+    await state.close()
+
+
+@pytest.fixture(params=["link", "folder"])
+def in_its_place(request: pytest.FixtureRequest, path: Path) -> Path:
+    if request.param == "link":
+        path.symlink_to(path.with_name("target"))
+    else:
+        path.mkdir()
+    return path
+
+
+async def test_a_link_or_a_folder_in_its_place_is_not_used(in_its_place: Path) -> None:
+    state = open_state(in_its_place)
+    with pytest.raises(SharedStateUnavailable):
+        await state.get("key")
+    assert [file.name for file in in_its_place.parent.iterdir()] == [in_its_place.name]
+
+
+async def test_a_missing_folder_is_an_unavailable_state_that_recovers(tmp_path: Path) -> None:
+    folder = tmp_path / "later"
+    state = open_state(folder / "state")
+    with pytest.raises(SharedStateUnavailable):
+        await state.put("key", b"value", 60)
+    folder.mkdir()
+    await state.put("key", b"value", 60)
+    assert await state.get("key") == b"value"
+    await state.close()
+
+
+@pytest.fixture
+def garbage(path: Path) -> Path:
+    path.write_bytes(b"this is no database, whatever its name says" * 100)
+    return path
+
+
+async def test_a_file_that_is_no_database_is_an_unavailable_state(garbage: Path) -> None:
+    state = open_state(garbage)
+    with pytest.raises(SharedStateUnavailable):
+        await state.get("key")
+
+
+async def test_a_writer_that_stays_costs_half_a_second_and_no_reader_and_not_the_loop(
+    path: Path,
+) -> None:
+    state = open_state(path)
+    await state.put("key", b"value", 60)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    started_s = time.monotonic()
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.01)
+            ticks += 1
+
+    ticking = asyncio.create_task(tick())
+    with pytest.raises(SharedStateUnavailable):
+        await state.put("key", b"other", 60)
+    assert time.monotonic() - started_s < 1.0
+    assert ticks > 10
+    ticking.cancel()
+    assert await state.get("key") == b"value"
+    other.execute("ROLLBACK")
+    other.close()
+    await state.put("key", b"other", 60)
+    assert await state.get("key") == b"other"
+    await state.close()
+
+
+async def test_a_writer_that_is_done_soon_is_waited_for(path: Path) -> None:
+    state = open_state(path)
+    await state.put("key", b"value", 60)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    putting = asyncio.create_task(state.put("key", b"other", 60))
+    await asyncio.sleep(0.1)
+    assert not putting.done()
+    other.execute("COMMIT")
+    other.close()
+    await putting
+    assert await state.get("key") == b"other"
+    await state.close()
+
+
+async def test_workers_stay_together_when_the_file_is_taken_away(path: Path) -> None:
+    here = open_state(path)
+    await here.put("key", b"value", 60)
+    for file in path.parent.iterdir():
+        file.unlink()
+    there = open_state(path)
+    await there.put("key", b"newer", 60)
+    assert await here.get("key") == b"newer"
+    await here.close()
+    await there.close()

@@ -1,0 +1,134 @@
+import pytest
+
+from scopegate.session.ended_sessions import FOREVER_S, EndedSessions, ended_ttl_s
+from scopegate.session.memory_state import MemoryState
+from scopegate.session.session import Session, Timeouts
+from scopegate.session.shared_state import SharedStateUnavailable
+from unit.session.examples import NOW_S, a_session
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now_s = NOW_S
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def state(time: Time) -> MemoryState:
+    return MemoryState(time)
+
+
+async def test_an_ended_session_is_dead_on_every_worker_in_every_generation(
+    state: MemoryState,
+) -> None:
+    here, there = EndedSessions(state, Timeouts()), EndedSessions(state, Timeouts())
+    session = a_session()
+    assert not await there.is_ended(session, NOW_S)
+    await here.end(session, NOW_S)
+    assert await there.is_ended(session, NOW_S)
+    assert await there.is_ended(session.renewed(NOW_S).renewed(NOW_S), NOW_S)
+    assert not await there.is_ended(a_session(seed=2), NOW_S)
+
+
+async def test_it_is_remembered_until_its_last_copy_would_have_expired(
+    state: MemoryState, time: Time
+) -> None:
+    ended = EndedSessions(state, Timeouts())
+    await ended.end(a_session(), NOW_S)
+    for age_s in (900, 3600, 86399, 86400):
+        time.now_s = NOW_S + age_s
+        assert await ended.is_ended(a_session(), time.now_s)
+    time.now_s = NOW_S + 86400 + 61
+    assert not await ended.is_ended(a_session(), time.now_s)
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "age_s", "at_least_s"),
+    [
+        (Timeouts(), 0, 86400),
+        (Timeouts(), 80000, 6400),
+        (Timeouts(), 90000, 1),
+        (Timeouts(absolute_s=0), 10**6, 3600),
+        (Timeouts(absolute_s=0, rolling_s=0), 10**6, 900),
+        (Timeouts(0, 0, 0), 0, FOREVER_S),
+    ],
+)
+def test_how_long_an_end_is_remembered(timeouts: Timeouts, age_s: int, at_least_s: int) -> None:
+    ttl_s = ended_ttl_s(a_session(), timeouts, NOW_S + age_s)
+    assert at_least_s < ttl_s <= at_least_s + 60
+
+
+async def test_the_generation_before_lives_ten_more_seconds(state: MemoryState) -> None:
+    ended = EndedSessions(state, Timeouts())
+    session = a_session()
+    renewed = session.renewed(NOW_S + 2700)
+    await ended.supersede(session, NOW_S + 2700)
+    assert not await ended.is_ended(session, NOW_S + 2709)
+    assert await ended.is_ended(session, NOW_S + 2710)
+    assert not await ended.is_ended(renewed, NOW_S + 2710)
+
+
+async def test_a_second_renewal_of_the_same_cookie_does_not_put_its_end_off(
+    state: MemoryState,
+) -> None:
+    ended = EndedSessions(state, Timeouts())
+    await ended.supersede(a_session(), NOW_S)
+    await ended.supersede(a_session(), NOW_S + 9)
+    assert await ended.is_ended(a_session(), NOW_S + 10)
+
+
+async def test_a_superseded_cookie_stays_dead_until_its_rolling_clock_runs_out(
+    state: MemoryState, time: Time
+) -> None:
+    ended = EndedSessions(state, Timeouts())
+    time.now_s = NOW_S + 2700
+    await ended.supersede(a_session(), time.now_s)
+    time.now_s = NOW_S + 3600
+    assert await ended.is_ended(a_session(), time.now_s)
+
+
+async def test_a_renewal_under_way_does_not_bring_an_ended_session_back(
+    state: MemoryState,
+) -> None:
+    ended = EndedSessions(state, Timeouts())
+    await ended.end(a_session(), NOW_S)
+    await ended.supersede(a_session(), NOW_S)
+    assert await ended.is_ended(a_session().renewed(NOW_S), NOW_S)
+
+
+async def test_without_the_store_there_is_no_yes(state: MemoryState) -> None:
+    ended = EndedSessions(state, Timeouts())
+    await state.close()
+    session: Session = a_session()
+    with pytest.raises(SharedStateUnavailable):
+        await ended.is_ended(session, NOW_S)
+    with pytest.raises(SharedStateUnavailable):
+        await ended.end(session, NOW_S)
+    with pytest.raises(SharedStateUnavailable):
+        await ended.supersede(session, NOW_S)
+
+
+class Listening(MemoryState):
+    def __init__(self) -> None:
+        super().__init__(lambda: NOW_S)
+        self.keys: list[str] = []
+
+    async def put(self, key: str, value: bytes, ttl_s: float) -> None:
+        self.keys.append(key)
+        await super().put(key, value, ttl_s)
+
+
+async def test_the_store_does_not_learn_the_id() -> None:
+    state = Listening()
+    ended = EndedSessions(state, Timeouts())
+    await ended.end(a_session(), NOW_S)
+    await ended.supersede(a_session(), NOW_S)
+    assert len(state.keys) == 2
+    assert not any(a_session().id in key for key in state.keys)
