@@ -1,0 +1,172 @@
+"""Log lines as other programs see them: real processes that write to a pipe or a terminal."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import pty
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+SETUP = (
+    "import logging, sys, structlog\n"
+    "from scopegate.telemetry.logging import configure_logging, logger\n"
+    "configure_logging(level={level!r}, style={style!r}, process='policy-0')\n"
+)
+
+
+def written(program: str, *, level: str = "info", style: str = "auto") -> list[str]:
+    """Lines on stderr of a process that runs `program` after the setup."""
+    source = SETUP.format(level=level, style=style) + program
+    command = [sys.executable, "-c", source]
+    done = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True)
+    return done.stderr.splitlines()
+
+
+def events(program: str, *, level: str = "info") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in written(program, level=level)]
+
+
+def test_an_event_is_one_json_object_with_time_level_and_process() -> None:
+    (event,) = events("logger(component='x').info('decided', reason='ok', n=1, t=('a',))")
+    time = datetime.datetime.fromisoformat(event.pop("time"))
+    assert time.tzinfo == datetime.UTC
+    assert event == {
+        "level": "info",
+        "event": "decided",
+        "process": "policy-0",
+        "component": "x",
+        "reason": "ok",
+        "n": 1,
+        "t": ["a"],
+    }
+
+
+def test_the_request_id_is_on_every_line_while_it_is_bound() -> None:
+    program = (
+        "log = logger()\n"
+        "with structlog.contextvars.bound_contextvars(request_id='r1'):\n"
+        "    log.info('inside')\n"
+        "    logging.getLogger('x').warning('library')\n"
+        "log.info('outside')\n"
+    )
+    assert [event.get("request_id") for event in events(program)] == ["r1", "r1", None]
+
+
+def test_a_line_feed_in_a_value_makes_no_second_line() -> None:
+    program = "logger().info('a\\nb', x='c\\r\\nd', y='\\x1b[31m')"
+    (event,) = events(program)
+    assert (event["event"], event["x"]) == ("a\nb", "c\r\nd")
+    (line,) = written(program, style="console")
+    assert "\x1b" not in line
+    assert "a\\x0ab" in line
+
+
+@pytest.mark.parametrize(
+    ("level", "seen"),
+    [
+        ("debug", ["debug", "info", "warning", "error", "critical"]),
+        ("info", ["info", "warning", "error", "critical"]),
+        ("warn", ["warning", "error", "critical"]),
+        ("error", ["error", "critical"]),
+        ("crit", ["critical"]),
+    ],
+)
+def test_less_important_lines_are_left_out(level: str, seen: list[str]) -> None:
+    program = (
+        "log = logger()\n"
+        "log.debug('x'); log.info('x'); log.warning('x'); log.error('x'); log.critical('x')"
+    )
+    assert [event["level"] for event in events(program, level=level)] == seen
+
+
+def test_libraries_speak_through_the_same_chain() -> None:
+    program = (
+        "import warnings\n"
+        "logging.getLogger('uvicorn.error').error('code=%s', 'abc')\n"
+        "logging.getLogger('uvicorn.access').info('quiet')\n"
+        "logging.getLogger('sqlalchemy.engine').info('INSERT secret')\n"
+        "logging.getLogger('aiohttp.client').debug('quiet')\n"
+        "warnings.warn('careful')\n"
+    )
+    first, second = events(program, level="debug")
+    assert first["event"] == "code=[redacted]"
+    assert (first["logger"], first["level"], first["process"]) == (
+        "uvicorn.error",
+        "error",
+        "policy-0",
+    )
+    assert "careful" in second["event"]
+
+
+def test_a_named_logger_says_its_name() -> None:
+    (event,) = events("structlog.get_logger('scopegate.control').info('x')")
+    assert event["logger"] == "scopegate.control"
+
+
+def test_secrets_are_masked_in_fields_texts_and_tracebacks() -> None:
+    program = (
+        "jwt = 'eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.'\n"
+        "log = logger(access_token='s3cret')\n"
+        "try:\n"
+        "    raise ValueError(f'bad {jwt} client_secret=s3cret')\n"
+        "except ValueError:\n"
+        "    log.exception('failed', url='http://u:s3cret@h/?code=s3cret', x={'Cookie': jwt})\n"
+        "    logging.getLogger('x').exception('failed %s', jwt)\n"
+        "raise RuntimeError('Bearer s3creteeeeeeeeeeeeee')\n"
+    )
+    for style in ("json", "console"):
+        text = "\n".join(written(program, style=style))
+        assert "RuntimeError" in text
+        assert "s3cret" not in text
+        assert "eyJ" not in text
+
+
+def test_an_uncaught_exception_is_an_event() -> None:
+    (event,) = events("1 / 0")
+    assert (event["level"], event["event"]) == ("critical", "uncaught exception")
+    assert "ZeroDivisionError" in event["exception"]
+
+
+def test_a_terminal_gets_colours_unless_it_wants_none() -> None:
+    def shown(**environment: str) -> bytes:
+        source = SETUP.format(level="info", style="auto") + "logger().info('hello', x=1)"
+        main, terminal = pty.openpty()
+        subprocess.run(
+            [sys.executable, "-c", source],
+            stderr=terminal,
+            check=True,
+            env={**os.environ, "TERM": "xterm", **environment},
+        )
+        os.close(terminal)
+        text = os.read(main, 4096)
+        os.close(main)
+        return text
+
+    assert b"\x1b[" in shown()
+    assert b"hello" in shown(NO_COLOR="1")
+    assert b"\x1b[" not in shown(NO_COLOR="1")
+
+
+def test_lines_of_several_processes_do_not_mix() -> None:
+    program = (
+        "import os\n"
+        "for _ in range(3): os.fork()\n"
+        "log = logger()\n"
+        "for n in range(200): log.info('x' * 300, n=n)\n"
+    )
+    assert len(events(program)) == 8 * 200
+
+
+def test_a_closed_stderr_ends_nobody() -> None:
+    source = SETUP.format(level="info", style="json") + (
+        "import os\nos.close(2)\nlogger().info('x')\nprint('still here')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source], check=False, stdout=subprocess.PIPE, text=True
+    )
+    assert done.stdout == "still here\n"
