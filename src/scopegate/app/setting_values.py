@@ -1,0 +1,131 @@
+"""From the text of a setting to its value. Every parser raises ValueError saying what is right."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+LISTEN_FLAGS = ("ssl", "http2", "reuseport")
+KONG_LISTEN_FLAGS = ("proxy_protocol", "deferred", "bind", "backlog", "ipv6only", "so_keepalive")
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """Where to listen. `host` is an IPv4 or IPv6 address, without brackets."""
+
+    host: str
+    port: int
+    ssl: bool = False
+    http2: bool = False
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        return ipaddress.ip_address(self.host).is_loopback
+
+
+def parse_listen(text: str, flags: tuple[str, ...] = LISTEN_FLAGS) -> tuple[ListenAddress, ...]:
+    """`address:port [flag …], …` in Kong's grammar; of its flags only `flags` are taken."""
+    if text.strip() == "off":
+        raise ValueError("off is not supported yet; give an address and a port")
+    addresses = tuple(_listen_address(entry, flags) for entry in text.split(","))
+    seen: set[tuple[str, int]] = set()
+    for address in addresses:
+        if (address.host, address.port) in seen:
+            raise ValueError(f"each address once; {address} is there twice")
+        seen.add((address.host, address.port))
+    return addresses
+
+
+def _listen_address(entry: str, allowed: tuple[str, ...]) -> ListenAddress:
+    where, *flags = entry.split() or [""]
+    for flag in flags:
+        name = flag.partition("=")[0]
+        if flag in allowed:
+            continue
+        takes = f"the flags are {', '.join(allowed)}" if allowed else "it takes no flags"
+        if name in KONG_LISTEN_FLAGS or flag in LISTEN_FLAGS:
+            raise ValueError(f'the flag "{flag}" is not supported yet here; {takes}')
+        raise ValueError(f'"{flag}" is no flag; {takes}')
+    host, colon, port = where.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise ValueError(f'"{entry.strip()}" should be address:port with a port from 1 to 65535')
+    return ListenAddress(_host(host), int(port), ssl="ssl" in flags, http2="http2" in flags)
+
+
+def _host(text: str) -> str:
+    if text.startswith("[") and text.endswith("]"):
+        try:
+            return str(ipaddress.IPv6Address(text[1:-1]))
+        except ValueError:
+            raise ValueError(f'"{text}" should hold an IPv6 address') from None
+    if ":" in text:
+        raise ValueError(f"an IPv6 address stands in brackets: [{text}]")
+    if re.fullmatch(r"[\d.]+", text):
+        try:
+            return str(ipaddress.IPv4Address(text))
+        except ValueError:
+            raise ValueError(f'"{text}" should be an IPv4 address such as 127.0.0.1') from None
+    if text == "localhost":
+        return "127.0.0.1"
+    raise ValueError(f'"{text}" should be an IP address or localhost; names are not supported yet')
+
+
+def one_of(
+    *choices: str, not_yet: tuple[str, ...] = (), aliases: dict[str, str] | None = None
+) -> Callable[[str], str]:
+    """A parser for one of a few words; `not_yet` are Kong's words that are not built."""
+    meanings = {**{choice: choice for choice in choices}, **(aliases or {})}
+
+    def parse(text: str) -> str:
+        if text in meanings:
+            return meanings[text]
+        right = f"it should be {' or '.join(choices)}"
+        raise ValueError(f'"{text}" is not supported yet; {right}' if text in not_yet else right)
+
+    return parse
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """A parser for a whole number from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError(f"it should be a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def seconds(most: int) -> Callable[[str], float]:
+    """A parser for seconds from 0 to `most`, with a fraction if need be."""
+
+    def parse(text: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text) or float(text) > most:
+            raise ValueError(f"it should be a number of seconds from 0 to {most}")
+        return float(text)
+
+    return parse
+
+
+def path_in(folder: Path) -> Callable[[str], Path]:
+    """A parser for a path; a relative one is meant relative to `folder`."""
+
+    def parse(text: str) -> Path:
+        if not text or "\0" in text:
+            raise ValueError("it should be a path")
+        try:
+            expanded = Path(text).expanduser()
+        except RuntimeError:
+            raise ValueError("it should be a path; nobody's home folder is known here") from None
+        # normpath, not resolve: a symbolic link on the way stays what the operator wrote.
+        return Path(os.path.normpath(folder / expanded))
+
+    return parse

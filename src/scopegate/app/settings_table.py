@@ -1,0 +1,318 @@
+"""The one table of settings: parsing, checks, help and the reference page all read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from scopegate.app import setting_values as values
+
+Section = Literal["general", "proxy", "admin and status", "datastore", "tls", "logs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the meaning of a value depends on: working folder, prefix, processor cores."""
+
+    folder: Path
+    prefix: Path
+    cores: int
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting.
+
+    default   the text that stands for it when nobody sets it; "" means not set
+    kind      what values it takes, for the reference page
+    meaning   what it does, in Markdown; the first sentence also stands in `scopegate.conf.default`
+    parse     text → value; raises ValueError with what would be right
+    kongs     the name is Kong's (False: Kong has no such setting)
+    """
+
+    name: str
+    section: Section
+    default: str
+    kind: str
+    meaning: str
+    example: str
+    parse: Callable[[str, Surroundings], Any]
+    kongs: bool = True
+
+
+def _plain(parse: Callable[[str], Any]) -> Callable[[str, Surroundings], Any]:
+    return lambda text, _: parse(text)
+
+
+def _auto(
+    automatic: Callable[[int], int], parse: Callable[[str], int]
+) -> Callable[[str, Surroundings], int]:
+    def either(text: str, around: Surroundings) -> int:
+        if text == "auto":
+            return automatic(around.cores)
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise ValueError(f"{error}, or auto") from None
+
+    return either
+
+
+def _optional_path(text: str, around: Surroundings) -> Path | None:
+    return values.path_in(around.folder)(text) if text else None
+
+
+def _access_log(text: str, around: Surroundings) -> Path | None:
+    return None if text == "off" else values.path_in(around.prefix)(text)
+
+
+def _trusted_certificate(text: str, around: Surroundings) -> Path | None:
+    if "," in text:
+        raise ValueError("a list is not supported yet; it should be system or the path of one file")
+    return None if text == "system" else values.path_in(around.folder)(text)
+
+
+def _one_file(text: str, around: Surroundings) -> Path | None:
+    if "," in text:
+        raise ValueError("a list is not supported yet; it should be the path of one PEM file")
+    if text.startswith("-----BEGIN"):
+        raise ValueError("a certificate in place is not supported yet; it should be a path")
+    return _optional_path(text, around)
+
+
+LEVELS: Mapping[str, str] = {"notice": "info", "alert": "crit", "emerg": "crit"}
+"""Kong's names for levels that we do not tell apart → ours."""
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        name="prefix",
+        section="general",
+        default=".scopegate",
+        kind="path",
+        meaning=(
+            "The state folder of this node. It holds the database, compiled policies, the made-up"
+            " certificate, logs and, in `run/`, sockets; each node needs its own. A relative path"
+            " is relative to the folder in which Scopegate is started. Kong's default,"
+            " `/usr/local/kong`, can only be written by root, so ours is a folder beside you."
+        ),
+        example="/var/lib/scopegate",
+        parse=lambda text, around: values.path_in(around.folder)(text),
+    ),
+    Setting(
+        name="role",
+        section="general",
+        default="traditional",
+        kind="`traditional`",
+        meaning=(
+            "What this node does. `traditional`: everything, on one machine. Kong's"
+            " `control_plane` and `data_plane` are not supported yet."
+        ),
+        example="traditional",
+        parse=_plain(values.one_of("traditional", not_yet=("control_plane", "data_plane"))),
+    ),
+    Setting(
+        name="policy_workers",
+        section="general",
+        default="auto",
+        kind="1 to 256, or `auto`",
+        meaning=(
+            "How many processes decide about requests. `auto`: one per processor core, and no"
+            " fewer than two, so that one can fail without anybody noticing."
+        ),
+        example="4",
+        parse=_auto(lambda cores: max(2, cores), values.whole_number(1, 256)),
+        kongs=False,
+    ),
+    Setting(
+        name="drain_timeout_s",
+        section="general",
+        default="10",
+        kind="seconds, 0 to 3600",
+        meaning=(
+            "How long requests that are under way may go on once Scopegate has been told to end."
+            " Nothing waits longer than it must: with no request under way Scopegate ends at once."
+        ),
+        example="30",
+        parse=_plain(values.seconds(3600)),
+        kongs=False,
+    ),
+    Setting(
+        name="proxy_listen",
+        section="proxy",
+        default="0.0.0.0:8000, 0.0.0.0:8443 ssl http2",
+        kind="addresses, each `address:port [ssl] [http2] [reuseport]`, with commas between them",
+        meaning=(
+            "Where the proxy takes requests. `ssl`: with TLS. `http2` and `reuseport` are allowed"
+            " because Kong's default has them, and change nothing: Envoy offers HTTP/2 to every"
+            " client and gives each of its workers a socket of its own. Kong's other flags are"
+            " refused."
+        ),
+        example="0.0.0.0:80, 0.0.0.0:443 ssl http2, [::]:443 ssl http2",
+        parse=_plain(values.parse_listen),
+    ),
+    Setting(
+        name="proxy_workers",
+        section="proxy",
+        default="auto",
+        kind="1 to 256, or `auto`",
+        meaning=(
+            "Threads of the proxy (what Kong calls `nginx_worker_processes`). `auto`: one per"
+            " processor core."
+        ),
+        example="2",
+        parse=_auto(lambda cores: cores, values.whole_number(1, 256)),
+        kongs=False,
+    ),
+    Setting(
+        name="path_escaped_slashes",
+        section="proxy",
+        default="refuse",
+        kind="`refuse` or `keep`",
+        meaning=(
+            "What becomes of a request whose path holds an encoded slash or backslash (`%2F`,"
+            " `%5C`). `refuse`: it gets 400, because two servers may read such a path differently"
+            " and then a route's policy could be walked around. `keep`: it goes on as it is; choose"
+            " this only for upstreams that need it."
+        ),
+        example="keep",
+        parse=_plain(values.one_of("refuse", "keep")),
+        kongs=False,
+    ),
+    Setting(
+        name="request_headers_limit_kib",
+        section="proxy",
+        default="60",
+        kind="KiB, 8 to 1024",
+        meaning="All headers of a request together may be this large; beyond it is 431.",
+        example="96",
+        parse=_plain(values.whole_number(8, 1024)),
+        kongs=False,
+    ),
+    Setting(
+        name="request_headers_limit_count",
+        section="proxy",
+        default="100",
+        kind="10 to 1000",
+        meaning="A request may have this many headers; beyond it is 431.",
+        example="200",
+        parse=_plain(values.whole_number(10, 1000)),
+        kongs=False,
+    ),
+    Setting(
+        name="admin_listen",
+        section="admin and status",
+        default="127.0.0.1:8001",
+        kind="addresses, each `address:port`, with commas between them",
+        meaning=(
+            "Where the Admin API listens. Whoever reaches it rules the gateway, so it stays on"
+            " this machine unless you say otherwise, and then Scopegate warns at every start."
+        ),
+        example="127.0.0.1:9001",
+        parse=_plain(lambda text: values.parse_listen(text, flags=())),
+    ),
+    Setting(
+        name="status_listen",
+        section="admin and status",
+        default="127.0.0.1:8007",
+        kind="addresses, each `address:port`, with commas between them",
+        meaning="Where `/status/ready`, `/status` and `/metrics` are served.",
+        example="0.0.0.0:8007",
+        parse=_plain(lambda text: values.parse_listen(text, flags=())),
+    ),
+    Setting(
+        name="database",
+        section="datastore",
+        default="sqlite",
+        kind="`sqlite`",
+        meaning=(
+            "Where services, routes, plugins and consumers are kept. `postgres` (Kong's default)"
+            " and `off` (a declarative file) are not supported yet."
+        ),
+        example="sqlite",
+        parse=_plain(values.one_of("sqlite", not_yet=("postgres", "off"))),
+    ),
+    Setting(
+        name="sqlite_path",
+        section="datastore",
+        default="scopegate.db",
+        kind="path",
+        meaning="The database file. A relative path is relative to `prefix`.",
+        example="/var/lib/scopegate/scopegate.db",
+        parse=lambda text, around: values.path_in(around.prefix)(text),
+        kongs=False,
+    ),
+    Setting(
+        name="ssl_cert",
+        section="tls",
+        default="",
+        kind="path of a PEM file",
+        meaning=(
+            "The certificate, with its chain, for the TLS ports of `proxy_listen`. Not set: a"
+            " self-signed one for localhost is made once and kept in `prefix`."
+        ),
+        example="/etc/scopegate/tls/fullchain.pem",
+        parse=_one_file,
+    ),
+    Setting(
+        name="ssl_cert_key",
+        section="tls",
+        default="",
+        kind="path of a PEM file",
+        meaning="The private key of `ssl_cert`, unencrypted. Both are set or neither is.",
+        example="/etc/scopegate/tls/privkey.pem",
+        parse=_one_file,
+    ),
+    Setting(
+        name="lua_ssl_trusted_certificate",
+        section="tls",
+        default="system",
+        kind="`system`, or the path of a PEM file",
+        meaning=(
+            "Whom to believe when Scopegate calls an identity provider over TLS. `system`: the"
+            " authorities that this machine trusts. The name is Kong's; there is no Lua in it."
+        ),
+        example="/etc/scopegate/tls/company-ca.pem",
+        parse=_trusted_certificate,
+    ),
+    Setting(
+        name="log_level",
+        section="logs",
+        default="info",
+        kind="`debug`, `info`, `warn`, `error` or `crit`",
+        meaning=(
+            "The least important lines that are still written. Kong's `notice` is read as `info`,"
+            " `alert` and `emerg` as `crit`."
+        ),
+        example="warn",
+        parse=_plain(values.one_of("debug", "info", "warn", "error", "crit", aliases=dict(LEVELS))),
+    ),
+    Setting(
+        name="log_format",
+        section="logs",
+        default="auto",
+        kind="`auto`, `json` or `console`",
+        meaning=(
+            "How lines on stderr look: one JSON object each, or columns for people. `auto`:"
+            " columns with colours in a terminal, JSON elsewhere."
+        ),
+        example="json",
+        parse=_plain(values.one_of("auto", "json", "console")),
+        kongs=False,
+    ),
+    Setting(
+        name="proxy_access_log",
+        section="logs",
+        default="logs/access.log",
+        kind="path, or `off`",
+        meaning=(
+            "Where the proxy writes a line per request. A relative path is relative to `prefix`;"
+            " `/dev/stdout` is the terminal; `off` writes none."
+        ),
+        example="/dev/stdout",
+        parse=_access_log,
+    ),
+)
+
+BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
