@@ -1,0 +1,163 @@
+"""Regular expressions that every engine on the way takes: Kong's (Rust) and Envoy's (RE2).
+
+Neither has look-around or back references, and they differ in corners; what is not the same in
+both is refused here with a reason, before Envoy would. Python's parser checks the rest.
+Source: contract admin-api.md §6 (5); RE2 and Rust regex syntax pages.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+LENGTH_LIMIT = 2048
+REPEAT_LIMIT = 1000  # RE2's
+
+_SAME_ESCAPES = frozenset("dDwWsSbBAafnrtv")
+_CLASS_ESCAPES = frozenset("dDwWsSafnrtv")
+_POSIX_CLASS = re.compile(
+    r"\[:\^?(alnum|alpha|ascii|blank|cntrl|digit|graph|lower|print|punct|space|upper|word|xdigit):\]"
+)
+_NAMED_GROUP = re.compile(r"\(\?P?<([A-Za-z_][A-Za-z0-9_]*)>")
+_FLAGS = re.compile(r"\(\?(?:[imsU]+(?:-[imsU]+)?|-[imsU]+)(\)|:)")
+_REPEAT = re.compile(r"\{([0-9]+)(?:(,)([0-9]*))?\}")
+_HEX = re.compile(r"\\x(?:[0-9A-Fa-f]{2}|\{[0-9A-Fa-f]{1,6}\})")
+_PROPERTY = re.compile(r"\\[pP](?:[A-Z]|\{\^?[A-Za-z_]+\})")
+_NOT_IN_BOTH = {
+    "(?=": "look-ahead is not supported",
+    "(?!": "look-ahead is not supported",
+    "(?<=": "look-behind is not supported",
+    "(?<!": "look-behind is not supported",
+    "(?>": "atomic groups are not supported",
+    "(?(": "conditionals are not supported",
+    "(?#": "comments are not supported",
+    "(?P=": "back references are not supported",
+    "(?P>": "recursion is not supported",
+    "(?R": "recursion is not supported",
+    "(?|": "branch reset is not supported",
+}
+
+
+class _Refused(Exception):
+    """What the engines do not take; the text says why."""
+
+
+def regex_fault(pattern: str) -> str | None:
+    """Why this pattern cannot be used, or None."""
+    if len(pattern) > LENGTH_LIMIT:
+        return f"longer than {LENGTH_LIMIT} characters"
+    try:
+        translated = _Walk(pattern).translate()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            re.compile(translated)
+    except _Refused as refusal:
+        return str(refusal)
+    except re.error as error:
+        return error.msg
+    except (RecursionError, OverflowError):
+        return "nested too deeply"
+    return None
+
+
+class _Walk:
+    """One pass over a pattern: refuses what differs between engines, rewrites it for Python's."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+        self._at = 0
+        self._out: list[str] = []
+
+    def translate(self) -> str:
+        while self._at < len(self._pattern):
+            match self._pattern[self._at]:
+                case "\\":
+                    self._escape(_SAME_ESCAPES)
+                case "(":
+                    self._group()
+                case "[":
+                    self._class()
+                case "{":
+                    self._repeat()
+                case "*" | "+" | "?":
+                    self._take(1)
+                    self._after_quantifier()
+                case _:
+                    self._take(1)
+        return "".join(self._out)
+
+    def _take(self, length: int, instead: str | None = None) -> None:
+        text = self._pattern[self._at : self._at + length]
+        self._out.append(text if instead is None else instead)
+        self._at += length
+
+    def _looking_at(self, text: str) -> bool:
+        return self._pattern.startswith(text, self._at)
+
+    def _escape(self, letters: frozenset[str]) -> None:
+        for known in (_HEX, _PROPERTY):
+            found = known.match(self._pattern, self._at)
+            if found:
+                self._take(len(found[0]), r"\w")
+                return
+        escaped = self._pattern[self._at + 1 : self._at + 2]
+        if not escaped:
+            raise _Refused("ends in a backslash")
+        if escaped.isdigit():
+            raise _Refused("back references and octal escapes are not supported")
+        if escaped == "z" and "A" in letters:
+            self._take(2, r"\Z")
+        elif escaped in letters or (escaped.isascii() and not escaped.isalnum()):
+            self._take(2)
+        else:
+            raise _Refused(f"unrecognized escape sequence '\\{escaped}'")
+
+    def _group(self) -> None:
+        named = _NAMED_GROUP.match(self._pattern, self._at)
+        flags = _FLAGS.match(self._pattern, self._at)
+        if named:
+            self._take(len(named[0]), f"(?P<{named[1]}>")
+        elif flags:
+            self._take(len(flags[0]), "(?:)" if flags[1] == ")" else "(?:")
+        elif self._looking_at("(?:") or not self._looking_at("(?"):
+            self._take(3 if self._looking_at("(?:") else 1)
+        else:
+            reasons = (why for form, why in _NOT_IN_BOTH.items() if self._looking_at(form))
+            raise _Refused(next(reasons, "unrecognized group"))
+
+    def _repeat(self) -> None:
+        found = _REPEAT.match(self._pattern, self._at)
+        if not found:
+            raise _Refused("a literal '{' must be written '\\{'")
+        if any(int(count) > REPEAT_LIMIT for count in (found[1], found[3]) if count):
+            raise _Refused(f"repeats more than {REPEAT_LIMIT} times")
+        self._take(len(found[0]))
+        self._after_quantifier()
+
+    def _after_quantifier(self) -> None:
+        if self._looking_at("+"):
+            raise _Refused("possessive quantifiers are not supported")
+        if self._looking_at("?"):
+            self._take(1)
+
+    def _class(self) -> None:
+        self._take(1)
+        if self._looking_at("^"):
+            self._take(1)
+        if self._looking_at("]"):
+            self._take(1, r"\]")
+        while not self._looking_at("]"):
+            if self._at >= len(self._pattern):
+                raise _Refused("unterminated character set")
+            posix = _POSIX_CLASS.match(self._pattern, self._at)
+            if posix:
+                self._take(len(posix[0]), "a-z")
+            elif self._looking_at("["):
+                raise _Refused("a literal '[' in a character set must be written '\\['")
+            elif any(self._looking_at(operator) for operator in ("&&", "--", "~~")):
+                raise _Refused("operators in a character set are not supported")
+            elif self._looking_at("\\"):
+                self._escape(_CLASS_ESCAPES)
+            else:
+                self._take(1)
+        self._take(1)

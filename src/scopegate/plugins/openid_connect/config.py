@@ -1,0 +1,182 @@
+"""The configuration of openid-connect: Kong's 234 fields and `consumer_claim`.
+
+The fields stand in `config_fields`, by group; here they become one record, with what must hold
+between them. Source: contract openid-connect.md §19 and openid-connect-fields.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from scopegate.entities.entity_checks import EntityCheck, Holds
+from scopegate.entities.fields import Field, record
+from scopegate.entities.violations import NOT_SUPPORTED
+from scopegate.plugins.openid_connect.config_fields import (
+    calls,
+    clients,
+    headers,
+    issuer,
+    login,
+    session,
+    tokens,
+)
+from scopegate.plugins.openid_connect.config_fields.former_names import former_names
+from scopegate.plugins.openid_connect.config_fields.shapes import Group
+
+Config = Mapping[str, Any]
+
+GROUPS: tuple[Group, ...] = (
+    issuer.ISSUER,
+    issuer.ENDPOINTS,
+    clients.CLIENTS,
+    clients.CREDENTIALS,
+    login.AUTHORIZATION,
+    login.LOGIN,
+    login.LOGOUT,
+    tokens.VERIFICATION,
+    tokens.AUTHORISATION,
+    tokens.CONSUMER_MAPPING,
+    headers.UPSTREAM,
+    headers.DOWNSTREAM,
+    session.SESSION,
+    issuer.CACHE,
+    issuer.HTTP_CLIENT,
+    calls.TOKEN_CALL,
+    calls.INTROSPECTION_CALL,
+    calls.USER_INFO_CALL,
+    calls.POSSESSION,
+)
+
+OUR_AUTHORIZATION_ARGUMENTS = frozenset(
+    {
+        "client_id",
+        "code_challenge",
+        "code_challenge_method",
+        "nonce",
+        "redirect_uri",
+        "response_mode",
+        "response_type",
+        "scope",
+        "state",
+    }
+)
+OUR_TOKEN_ARGUMENTS = frozenset(
+    {
+        "client_id",
+        "client_secret",
+        "code",
+        "code_verifier",
+        "grant_type",
+        "redirect_uri",
+        "refresh_token",
+    }
+)
+"""What the gateway itself says to the identity provider; nothing may say it a second time."""
+
+
+def unbuilt_methods(config: Config) -> tuple[str, ...]:
+    """The members of `auth_methods` that are accepted, and let nobody in, because Kong's default
+    has them.
+    """
+    return tuple(name for name in config["auth_methods"] if name not in clients.BUILT_METHODS)
+
+
+def _pairs(stem: str, names: str = "names", values: str = "values") -> EntityCheck:
+    first, second = f"{stem}_{names}", f"{stem}_{values}"
+
+    def fault(config: Config) -> Mapping[str, str]:
+        count = len(config[first] or ())
+        if count == len(config[second] or ()):
+            return {}
+        return {second: f"must have as many entries as {first} ({count})"}
+
+    return Holds((first, second), fault)
+
+
+def _none_of_ours(name: str, ours: frozenset[str]) -> EntityCheck:
+    def fault(config: Config) -> Mapping[str, str]:
+        taken = [argument for argument in config[name] or () if argument in ours]
+        if not taken:
+            return {}
+        return {name: f"'{taken[0]}' is set by the gateway itself"}
+
+    return Holds((name,), fault)
+
+
+def _some_built_method(config: Config) -> Mapping[str, str]:
+    if any(name in clients.BUILT_METHODS for name in config["auth_methods"]):
+        return {}
+    built = ", ".join(clients.BUILT_METHODS)
+    if not config["auth_methods"]:
+        return {"auth_methods": f"must name a method (supported: {built})"}
+    return {
+        "auth_methods": f"none of these methods lets anybody in: {NOT_SUPPORTED} "
+        f"(supported: {built})"
+    }
+
+
+def _named_bearer_cookie(config: Config) -> Mapping[str, str]:
+    if "cookie" in config["bearer_token_param_type"] and not config["bearer_token_cookie_name"]:
+        return {
+            "bearer_token_cookie_name": "required when bearer_token_param_type contains 'cookie'"
+        }
+    return {}
+
+
+def _secrets_have_clients(config: Config) -> Mapping[str, str]:
+    count = len(config["client_id"] or ())
+    if len(config["client_secret"] or ()) > count:
+        return {"client_secret": f"must not have more entries than client_id ({count})"}
+    return {}
+
+
+def _cookies_differ(config: Config) -> Mapping[str, str]:
+    if config["session_cookie_name"] == config["authorization_cookie_name"]:
+        return {"authorization_cookie_name": "must differ from session_cookie_name"}
+    return {}
+
+
+def _browsers_take(cookie: str) -> EntityCheck:
+    secure, same_site = f"{cookie}_secure", f"{cookie}_same_site"
+
+    def fault(config: Config) -> Mapping[str, str]:
+        if config[same_site] == "None" and config[secure] is False:
+            return {
+                secure: f"must not be false when {same_site} is 'None': browsers drop such a cookie"
+            }
+        return {}
+
+    return Holds((secure, same_site), fault)
+
+
+_CHECKS: tuple[EntityCheck, ...] = (
+    Holds(("auth_methods",), _some_built_method),
+    Holds(("bearer_token_param_type", "bearer_token_cookie_name"), _named_bearer_cookie),
+    Holds(("client_id", "client_secret"), _secrets_have_clients),
+    Holds(("session_cookie_name", "authorization_cookie_name"), _cookies_differ),
+    _browsers_take("session_cookie"),
+    _browsers_take("authorization_cookie"),
+    _pairs("discovery_headers"),
+    _pairs("authorization_query_args"),
+    _pairs("token_headers"),
+    _pairs("token_post_args"),
+    _pairs("upstream_headers", "names", "claims"),
+    _pairs("downstream_headers", "names", "claims"),
+    _none_of_ours("authorization_query_args_names", OUR_AUTHORIZATION_ARGUMENTS),
+    _none_of_ours("authorization_query_args_client", OUR_AUTHORIZATION_ARGUMENTS),
+    _none_of_ours("token_post_args_names", OUR_TOKEN_ARGUMENTS),
+)
+
+FIELDS: Mapping[str, Field] = MappingProxyType(
+    {name: field for group in GROUPS for name, field in group.fields.items()}
+)
+
+CONFIG = record(
+    FIELDS,
+    description="How openid-connect is configured.",
+    required=True,
+    shorthands=MappingProxyType(former_names(FIELDS)),
+    checks=_CHECKS,
+)
