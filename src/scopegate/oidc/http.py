@@ -34,7 +34,10 @@ class HttpSettings:
 
 
 class HttpClient(Protocol):
-    """Calls the identity provider. Never follows redirects, never retries a POST."""
+    """Calls the identity provider. Never follows redirects, never retries a POST.
+
+    The body of an answer is bounded; what reads it has a bound of its own (1 MiB).
+    """
 
     async def request(
         self,
@@ -45,5 +48,8 @@ class HttpClient(Protocol):
         headers: Mapping[str, str] = ...,
         body: bytes | None = None,
     ) -> HttpAnswer:
-        """The answer, whatever its status. Raises IdpUnavailable when there is none in time."""
+        """The answer, whatever its status. Raises IdpUnavailable when there is none in time.
+
+        Reasons are those of `oidc.reasons`, "Reaching the identity provider".
+        """
         ...

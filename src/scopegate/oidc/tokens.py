@@ -1,0 +1,160 @@
+"""Verifying tokens: form, signature, kind, claims, in this order.
+
+A token that anyone could have brought is *verified*. A token that came straight from the token
+endpoint may instead be *read*: OpenID Connect Core §3.1.3.7 point 6 lets TLS stand for the
+signature there; its form, kind and claims are checked all the same.
+Source: RFC 7515 §5.2, RFC 7519 §7.2, RFC 8725 §3, RFC 9068 §4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from scopegate.oidc.errors import TokenRefused, UnknownKey, quoted
+from scopegate.oidc.issuer import Jwk
+from scopegate.oidc.jws import Jws, parse_jws
+from scopegate.oidc.keys import KeySet, SharedSecret, VerificationKey, check_signature
+from scopegate.oidc.reasons import Reason
+from scopegate.oidc.token_claims import (
+    AccessTokenRules,
+    Claims,
+    IdTokenRules,
+    TokenRules,
+    check_access_token_claims,
+    check_id_token_claims,
+    check_issuer,
+    numeric_date,
+)
+from scopegate.oidc.token_kinds import check_is_access_token, check_is_id_token
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedToken:
+    """A token that was found good.
+
+    jwk            the public key that verified it; None for a shared secret and for tokens that
+                   were only read
+    expires_at_s   `exp`, or None when it has none that makes sense (only without check_claims)
+    """
+
+    claims: Claims = field(repr=False)
+    header: Mapping[str, Any]
+    jwk: Jwk | None
+    expires_at_s: float | None
+
+
+def verify_access_token(
+    token: str, rules: AccessTokenRules, keys: KeySet, now_s: float
+) -> VerifiedToken:
+    """An access token that anyone may have brought.
+
+    Raises TokenRefused; among it NotJwt (opaque to us) and UnknownKey (worth a rediscovery).
+    """
+    jws = parse_jws(token)
+    jwk = _check_signer(jws, rules, keys, "access token")
+    return _accepted_access_token(jws, rules, jwk, now_s)
+
+
+def verify_id_token(token: str, rules: IdTokenRules, keys: KeySet, now_s: float) -> VerifiedToken:
+    """An ID token with its signature (OpenID Connect Core §3.1.3.7). Raises TokenRefused."""
+    jws = parse_jws(token)
+    jwk = _check_signer(jws, rules, keys, "id token")
+    return _accepted_id_token(jws, rules, jwk, now_s)
+
+
+def read_access_token(token: str, rules: AccessTokenRules, now_s: float) -> VerifiedToken:
+    """An access token straight from the token endpoint, without its signature.
+
+    Never for a token that a client presented: anyone could have written it. Raises TokenRefused.
+    """
+    jws = parse_jws(token)
+    check_issuer(jws.claims, rules, "access token")
+    return _accepted_access_token(jws, replace(rules, from_token_endpoint=True), None, now_s)
+
+
+def read_id_token(token: str, rules: IdTokenRules, now_s: float) -> VerifiedToken:
+    """An ID token straight from the token endpoint, without its signature.
+
+    Never for a token that a client presented: anyone could have written it. Raises TokenRefused.
+    """
+    jws = parse_jws(token)
+    check_issuer(jws.claims, rules, "id token")
+    return _accepted_id_token(jws, rules, None, now_s)
+
+
+def check_refreshed_id_token(former: Claims, refreshed: Claims) -> None:
+    """A refreshed ID token speaks of the same user of the same issuer (OpenID Connect Core §12.2).
+
+    Raises TokenRefused.
+    """
+    if refreshed.get("iss") != former.get("iss"):
+        raise TokenRefused(
+            Reason.ISSUER_CHANGED,
+            f"the refreshed id token is of issuer {quoted(refreshed.get('iss'))}, "
+            f"{quoted(former.get('iss'))} was expected",
+        )
+    check_same_subject(former.get("sub"), refreshed)
+
+
+def check_same_subject(sub: Any, claims: Claims) -> None:
+    """Claims of a refreshed token or a user info answer are of the same user (§5.3.2, §12.2).
+
+    Raises TokenRefused, also when either side names nobody.
+    """
+    if not isinstance(sub, str) or not sub or claims.get("sub") != sub:
+        raise TokenRefused(
+            Reason.SUBJECT_CHANGED,
+            f"subject {quoted(claims.get('sub'))} was specified, {quoted(sub)} was expected",
+        )
+
+
+def _check_signer(jws: Jws, rules: TokenRules, keys: KeySet, what: str) -> Jwk | None:
+    """The public key that signed the token, or None for a shared secret. Raises TokenRefused."""
+    issuer = check_issuer(jws.claims, rules, what)
+    if jws.algorithm.is_symmetric:
+        check_signature(jws, _shared_secret(jws, rules, issuer))
+        return None
+    key = keys.find(issuer, jws.kid, jws.algorithm)
+    _check_signature_of_key(jws, key)
+    return key.jwk
+
+
+def _check_signature_of_key(jws: Jws, key: VerificationKey) -> None:
+    try:
+        check_signature(jws, key)
+    except TokenRefused as error:
+        if jws.kid is None and error.reason == Reason.SIGNATURE_INVALID:
+            # An issuer without key ids rotates its only key unannounced.
+            raise UnknownKey(error.reason, error.detail) from error
+        raise
+
+
+def _shared_secret(jws: Jws, rules: TokenRules, issuer: str) -> SharedSecret:
+    if rules.shared_secret is None:
+        raise TokenRefused(
+            Reason.HS_NOT_ENABLED, f"algorithm ({jws.algorithm.name}) needs enable_hs_signatures"
+        )
+    if issuer != rules.issuer and rules.issuers_allowed != (issuer,):
+        # The secret is shared with one identity provider; it cannot speak for another.
+        raise TokenRefused(
+            Reason.KEY_UNSUITABLE, f"the client secret does not vouch for issuer {quoted(issuer)}"
+        )
+    return rules.shared_secret
+
+
+def _accepted_access_token(
+    jws: Jws, rules: AccessTokenRules, jwk: Jwk | None, now_s: float
+) -> VerifiedToken:
+    check_is_access_token(jws, from_token_endpoint=rules.from_token_endpoint)
+    check_access_token_claims(jws, rules, now_s)
+    return VerifiedToken(jws.claims, jws.header, jwk, numeric_date(jws.claims.get("exp")))
+
+
+def _accepted_id_token(
+    jws: Jws, rules: IdTokenRules, jwk: Jwk | None, now_s: float
+) -> VerifiedToken:
+    check_is_id_token(jws)
+    check_id_token_claims(jws, rules, now_s)
+    return VerifiedToken(jws.claims, jws.header, jwk, numeric_date(jws.claims.get("exp")))
