@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from scopegate.ir.policy import Policy
+from scopegate.ir.policy import Json, Policy, canonical_json, content_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,11 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class HostMatch:
-    """A host, lower case: exact, `*.suffix` or `prefix.*`; `port` None takes any port."""
+    """A host, lower case, without trailing dot: exact, `*suffix` or `prefix*`.
+
+    `port` is what the client's Host must name, or, when that names none, the listener's port;
+    None takes any port.
+    """
 
     pattern: str
     port: int | None = None
@@ -37,7 +41,14 @@ class HostMatch:
 
 @dataclass(frozen=True, slots=True)
 class PathMatch:
-    """`prefix`: begins with `value`, no segment boundary. `regex`: anchored at the start only."""
+    """How the path begins; what is after the match is free. Both as paths arrive: see below.
+
+    prefix   begins with `value`, no segment boundary
+    regex    RE2, anchored at the start only
+
+    Paths arrive normalised: unreserved characters decoded, what is no URI character encoded, dot
+    segments removed. Hexadecimal digits of an encoded character may have either case.
+    """
 
     kind: Literal["prefix", "regex"]
     value: str
@@ -45,16 +56,23 @@ class PathMatch:
 
 @dataclass(frozen=True, slots=True)
 class HeaderMatch:
-    """A header, name lower case; one of `values` must equal (lower case) or, as regex, be found."""
+    """A header, name lower case with `-`, which also stands for `_`.
+
+    One of `values` must equal one of the request's values (either case), or one of `regexes` be
+    found in one.
+    """
 
     name: str
-    values: tuple[str, ...]
-    regex: bool = False
+    values: tuple[str, ...] = ()
+    regexes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RouteMatch:
-    """All that is set must match; within one field one alternative suffices. Empty: anything."""
+    """All that is set must match; within one field one alternative suffices. Empty: anything.
+
+    snis   server names of the TLS handshake, lower case; plain-text requests do not need one
+    """
 
     methods: tuple[str, ...] = ()
     hosts: tuple[HostMatch, ...] = ()
@@ -67,27 +85,24 @@ class RouteMatch:
 class Forward:
     """Send the request to `cluster`.
 
-    base_path       the service's path, `/` when it has none; joined as Kong's v0 does
-    strip_path      take what the route's path matched off before joining
-    host            value of the Host header for the upstream; None keeps the client's
-    timeouts in milliseconds; `retries` counts attempts after the first
+    base_path        the service's path, `/` when it has none; joined as Kong's v0 does
+    strip_path       take what the route's path matched off before joining
+    host             value of the Host header for the upstream; None keeps the client's
+    read_timeout_ms  how long the upstream may say nothing once it has the request
+    retries          attempts after the first, while the upstream has not begun to work on it
     """
 
     cluster: str
     base_path: str
     strip_path: bool
     host: str | None
-    connect_timeout_ms: int
     read_timeout_ms: int
-    write_timeout_ms: int
     retries: int
-    buffer_request: bool
-    buffer_response: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answer at once. `reason` is a stable code for logs, `message` is for the client."""
+    """Answer at once. `reason` is a stable code, `message` is for the client."""
 
     status: int
     reason: str
@@ -108,6 +123,8 @@ class Route:
     key          unique within the table and stable over changes of other routes
     route_id, route_name, service_id, service_name   for logs, metrics and the policy service
     policy_id    the policy that decides first; None: nothing to decide
+    https_only   plain text is answered with this, and no policy is asked
+    grpc_only    other requests are answered 415, HTTP/1 426, and no policy is asked
     """
 
     key: str
@@ -119,11 +136,15 @@ class Route:
     service_name: str | None = None
     policy_id: str | None = None
     https_only: HttpsOnly | None = None
+    grpc_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTls:
-    """TLS to the upstream. `verify` None leaves it to the node's default."""
+    """TLS to the upstream. `server_name` is sent as SNI (unless it is an address) and verified.
+
+    verify_depth   how many intermediate certificates there may be; None: no limit of ours
+    """
 
     server_name: str
     verify: bool
@@ -132,26 +153,57 @@ class UpstreamTls:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """An upstream. `name` contains a hash of the content, so that a change makes a new cluster."""
+    """An upstream. `name` contains a hash of the content, so that a change makes a new cluster.
+
+    write_timeout_ms   how long the upstream may take nothing that was sent to it
+    """
 
     name: str
     host: str
     port: int
     connect_timeout_ms: int
+    write_timeout_ms: int
     http2: bool = False
     tls: UpstreamTls | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerDirectory:
+    """All consumers, for policies that look somebody up.
+
+    content   canonical JSON: a list of `{id, username, custom_id}`, by id
+    """
+
+    content: bytes
+
+    @property
+    def id(self) -> str:
+        """The name of this content; policies refer to it."""
+        return content_id(self.content)
+
+    @classmethod
+    def of(cls, consumers: Iterable[Mapping[str, Json]]) -> ConsumerDirectory:
+        """From `{id, username, custom_id}` objects in any order."""
+        return cls(canonical_json(sorted(consumers, key=lambda consumer: str(consumer["id"]))))
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """Everything one node does.
 
-    policies           by id
-    upstream_headers   names, lower case, that policies may set on the request to the upstream
+    policies            by id
+    consumers           the directory that policies look in; None when none does
+    upstream_headers    names, lower case, that policies may set on the request to the upstream
+    downstream_headers  names, lower case, that policies may add to the upstream's answer
+    escaped_slashes     `refuse`: a path with an encoded slash or backslash is answered 400, unless
+                        a route's own path has one; `keep`: it goes on as it is
     """
 
     listeners: tuple[Listener, ...] = ()
     routes: tuple[Route, ...] = ()
     clusters: tuple[Cluster, ...] = ()
     policies: Mapping[str, Policy] = field(default_factory=dict)
+    consumers: ConsumerDirectory | None = None
     upstream_headers: frozenset[str] = frozenset()
+    downstream_headers: frozenset[str] = frozenset()
+    escaped_slashes: Literal["refuse", "keep"] = "refuse"

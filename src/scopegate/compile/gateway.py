@@ -1,0 +1,199 @@
+"""The first compiler pass: a snapshot and facts become the gateway of a node, and findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from scopegate.compile.arriving_paths import unmatchable_set
+from scopegate.compile.matches import fault, matches
+from scopegate.compile.order import SplitRoute, in_order, is_regex
+from scopegate.compile.policies import Policies, lower_plugins
+from scopegate.compile.upstreams import cluster_of, forward_of
+from scopegate.entities.finding import Finding
+from scopegate.entities.snapshot import Route as RouteEntity
+from scopegate.entities.snapshot import Service, Snapshot
+from scopegate.ir.gateway import Cluster, Forward, Gateway, HttpsOnly, Listener, Refuse, Route
+from scopegate.ir.policy import Policy
+from scopegate.plugins.lowering import CannotLower, Facts, PluginCompiler
+
+_PLAIN = frozenset({"http", "grpc"})
+_GRPC = frozenset({"grpc", "grpcs"})
+_SERVED = frozenset({"http", "https"}) | _GRPC
+
+NO_SERVICE = Refuse(503, "service_missing", "no Service found with those values")
+
+
+@dataclass(frozen=True, slots=True)
+class CompileSettings:
+    """What the node's settings say about the gateway.
+
+    upstream_tls_verify   for services whose `tls_verify` is null
+    """
+
+    listeners: tuple[Listener, ...] = ()
+    escaped_slashes: Literal["refuse", "keep"] = "refuse"
+    upstream_tls_verify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The gateway and what the operator should know about it."""
+
+    gateway: Gateway
+    findings: tuple[Finding, ...] = ()
+
+
+def compile_gateway(
+    snapshot: Snapshot,
+    facts: Facts,
+    settings: CompileSettings,
+    plugin_compilers: Mapping[str, PluginCompiler],
+) -> Compiled:
+    """Compile everything. Never fails: what is broken is refused on its own routes, and found."""
+    policies = lower_plugins(snapshot, facts, plugin_compilers)
+    clusters = {
+        service.id: _cluster(service, settings.upstream_tls_verify)
+        for service in snapshot.services.values()
+    }
+    table = _RouteTable(snapshot, clusters, policies)
+    served = [route for route in snapshot.routes.values() if _is_served(route, snapshot)]
+    routes = tuple(entry for part in in_order(served) for entry in table.entries(part))
+    forwards = (route.action for route in routes if isinstance(route.action, Forward))
+    needed = {forward.cluster for forward in forwards}
+    built = (cluster for cluster in clusters.values() if isinstance(cluster, Cluster))
+    consumers_needed = any(policy.consumers for policy in table.policies.values())
+    gateway = Gateway(
+        listeners=settings.listeners,
+        routes=routes,
+        clusters=tuple(
+            sorted((c for c in built if c.name in needed), key=lambda cluster: cluster.name)
+        ),
+        policies=dict(sorted(table.policies.items())),
+        consumers=policies.directory if consumers_needed else None,
+        upstream_headers=policies.upstream_headers,
+        downstream_headers=policies.downstream_headers,
+        escaped_slashes=settings.escaped_slashes,
+    )
+    findings = {
+        *policies.findings(),
+        *_service_findings(snapshot, clusters),
+        *_route_findings(snapshot),
+    }
+    return Compiled(gateway, tuple(sorted(findings, key=_finding_order)))
+
+
+class _RouteTable:
+    """Makes the entries of the route table and collects the policies that they name."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        clusters: Mapping[str, Cluster | CannotLower],
+        policies: Policies,
+    ) -> None:
+        self._snapshot = snapshot
+        self._clusters = clusters
+        self._policies = policies
+        self.policies: dict[str, Policy] = {}
+
+    def entries(self, part: SplitRoute) -> Iterator[Route]:
+        """One entry per path of this part."""
+        route = part.route
+        service = self._snapshot.services.get(route.service_id or "")
+        action, policy_id = self._action(part, service)
+        protocols = frozenset(route.protocols) & _SERVED
+        for number, match in enumerate(matches(part)):
+            yield Route(
+                key=f"{part.id}/{number}",
+                match=match,
+                action=action,
+                route_id=route.id,
+                route_name=route.name,
+                service_id=service.id if service else None,
+                service_name=service.name if service else None,
+                policy_id=policy_id,
+                https_only=(
+                    None if protocols & _PLAIN else HttpsOnly(route.https_redirect_status_code)
+                ),
+                grpc_only=protocols <= _GRPC,
+            )
+
+    def _action(
+        self, part: SplitRoute, service: Service | None
+    ) -> tuple[Forward | Refuse, str | None]:
+        policy = self._policies.of(part.route)
+        if isinstance(policy, CannotLower):
+            return _refusal(policy.code), None
+        if fault(part):
+            return _refusal("route_regex_invalid"), None
+        policy_id = None
+        if policy is not None:
+            policy_id = policy.id
+            self.policies[policy_id] = policy
+        if service is None:
+            return NO_SERVICE, policy_id
+        cluster = self._clusters[service.id]
+        if isinstance(cluster, CannotLower):
+            return _refusal(cluster.code), policy_id
+        return forward_of(part.route, service, cluster), policy_id
+
+
+def _refusal(reason: str) -> Refuse:
+    return Refuse(500, reason, "An unexpected error occurred")
+
+
+def _is_served(route: RouteEntity, snapshot: Snapshot) -> bool:
+    service = snapshot.services.get(route.service_id or "")
+    return not _SERVED.isdisjoint(route.protocols) and (service is None or service.enabled)
+
+
+def _cluster(service: Service, verify_by_default: bool) -> Cluster | CannotLower:
+    try:
+        return cluster_of(service, verify_by_default)
+    except CannotLower as error:
+        return error
+
+
+def _service_findings(
+    snapshot: Snapshot, clusters: Mapping[str, Cluster | CannotLower]
+) -> Iterator[Finding]:
+    for service in snapshot.services.values():
+        cluster = clusters[service.id]
+        if not service.enabled:
+            continue
+        if isinstance(cluster, CannotLower):
+            yield Finding("error", cluster.code, cluster.message, "services", service.id)
+        elif cluster.tls and not cluster.tls.verify:
+            message = "the upstream's certificate is not verified: anybody could answer for it"
+            yield Finding("warning", "upstream_tls_unverified", message, "services", service.id)
+
+
+def _route_findings(snapshot: Snapshot) -> Iterator[Finding]:
+    for route in snapshot.routes.values():
+        for level, code, message in _route_faults(route):
+            yield Finding(level, code, message, "routes", route.id)
+
+
+def _route_faults(
+    route: RouteEntity,
+) -> Iterator[tuple[Literal["warning", "error"], str, str]]:
+    if _SERVED.isdisjoint(route.protocols):
+        served = ", ".join(sorted(_SERVED))
+        yield "error", "route_protocol_unsupported", f"never matches; protocols served: {served}"
+    why = fault(SplitRoute(route.id, route, route.paths))
+    if why:
+        yield "error", "route_regex_invalid", why
+    for path in filter(is_regex, route.paths):
+        charset = unmatchable_set(path)
+        if charset:
+            message = f"{charset} matches nothing beyond ASCII: paths are matched percent-encoded"
+            yield "warning", "path_set_unmatchable", message
+    if route.path_handling != "v0":
+        message = "path_handling is not looked at by this router flavor; paths are joined as in v0"
+        yield "warning", "path_handling_ignored", message
+
+
+def _finding_order(finding: Finding) -> tuple[str, str, str, str, str]:
+    return (finding.level, finding.kind or "", finding.id or "", finding.code, finding.message)

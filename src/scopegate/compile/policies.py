@@ -1,0 +1,112 @@
+"""From plugins to policies: each configured plugin is lowered once, each chain becomes a policy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from scopegate.compile.plugin_choice import chain
+from scopegate.entities.finding import Finding
+from scopegate.entities.snapshot import Plugin, Route, Snapshot
+from scopegate.ir.gateway import ConsumerDirectory
+from scopegate.ir.policy import Policy
+from scopegate.plugins.lowering import CannotLower, Context, Facts, Lowered, PluginCompiler
+
+_HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
+# What the connection and the proxy itself say; a policy that could set them would break requests.
+_RESERVED_HEADERS = re.compile(
+    r"host|connection|content-length|transfer-encoding|te|trailer|upgrade|keep-alive"
+    r"|proxy-connection|expect|x-envoy-.*|x-scopegate-.*|x-kong-request-id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """The plugins of a snapshot, lowered.
+
+    lowered    by plugin id: the step, or why there is none
+    directory  the consumers, for policies that look somebody up
+    """
+
+    plugins: tuple[Plugin, ...]
+    lowered: Mapping[str, Lowered | CannotLower]
+    directory: ConsumerDirectory
+
+    def of(self, route: Route) -> Policy | CannotLower | None:
+        """What decides about a route: a policy, nothing, or why it must be refused."""
+        steps: list[Lowered] = []
+        for plugin in chain(route, self.plugins):
+            lowered = self.lowered[plugin.id]
+            if isinstance(lowered, CannotLower):
+                return lowered
+            steps.append(lowered)
+        if not steps:
+            return None
+        return Policy(
+            steps=tuple(lowered.step for lowered in steps),
+            reads_body=any(lowered.reads_body for lowered in steps),
+            consumers=self.directory.id if any(low.uses_consumers for low in steps) else None,
+        )
+
+    @property
+    def upstream_headers(self) -> frozenset[str]:
+        """Every name that any step may set on a request."""
+        return frozenset(name for low in self._good() for name in low.upstream_headers)
+
+    @property
+    def downstream_headers(self) -> frozenset[str]:
+        """Every name that any step may add to an answer."""
+        return frozenset(name for low in self._good() for name in low.downstream_headers)
+
+    def _good(self) -> Iterable[Lowered]:
+        return (low for low in self.lowered.values() if isinstance(low, Lowered))
+
+    def findings(self) -> Iterable[Finding]:
+        """What could not be lowered, and what the plugins' own compilers have to say."""
+        for plugin_id, lowered in self.lowered.items():
+            if isinstance(lowered, Lowered):
+                yield from lowered.findings
+            else:
+                yield Finding("error", lowered.code, lowered.message, "plugins", plugin_id)
+
+
+def lower_plugins(
+    snapshot: Snapshot, facts: Facts, compilers: Mapping[str, PluginCompiler]
+) -> Policies:
+    """Lower every enabled plugin of the snapshot."""
+    plugins = tuple(plugin for plugin in snapshot.plugins.values() if plugin.enabled)
+    return Policies(
+        plugins=plugins,
+        lowered={plugin.id: _lower(plugin, snapshot, facts, compilers) for plugin in plugins},
+        directory=ConsumerDirectory.of(
+            {"id": consumer.id, "username": consumer.username, "custom_id": consumer.custom_id}
+            for consumer in snapshot.consumers.values()
+        ),
+    )
+
+
+def _lower(
+    plugin: Plugin, snapshot: Snapshot, facts: Facts, compilers: Mapping[str, PluginCompiler]
+) -> Lowered | CannotLower:
+    compiler = compilers.get(plugin.name)
+    if compiler is None:
+        return CannotLower("plugin_unknown", f"plugin '{plugin.name}' is not part of this version")
+    if plugin.consumer_id is not None:
+        return CannotLower("consumer_scope_unsupported", "plugins per consumer do not work yet")
+    context = Context(
+        facts=facts,
+        cluster_secret=snapshot.cluster_secret,
+        former_session_secrets=snapshot.former_session_secrets.get(plugin.id, ()),
+    )
+    try:
+        lowered = compiler.lower(plugin, context)
+    except CannotLower as error:
+        return error
+    except Exception as error:  # noqa: BLE001 (one plugin's defect must not take down the others)
+        # The text of an unforeseen error may quote the configuration, which holds secrets.
+        return CannotLower("plugin_defect", f"its compiler failed with {type(error).__name__}")
+    for name in sorted(lowered.upstream_headers | lowered.downstream_headers):
+        if not _HEADER_NAME.fullmatch(name) or _RESERVED_HEADERS.fullmatch(name):
+            return CannotLower("header_name_reserved", f"a header named '{name}' cannot be set")
+    return lowered
