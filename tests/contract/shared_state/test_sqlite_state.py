@@ -99,10 +99,15 @@ async def test_a_file_that_others_may_read_is_closed_to_them(open_to_all: Path) 
     await state.close()
 
 
-@pytest.fixture(params=["link", "folder"])
+@pytest.fixture(params=["link", "link to nothing", "folder"])
 def in_its_place(request: pytest.FixtureRequest, path: Path) -> Path:
-    if request.param == "link":
-        path.symlink_to(path.with_name("target"))
+    target = path.parent / "elsewhere" / "target"
+    target.parent.mkdir()
+    if request.param == "link to nothing":
+        path.symlink_to(target)
+    elif request.param == "link":
+        target.touch(0o644)
+        path.symlink_to(target)
     else:
         path.mkdir()
     return path
@@ -112,7 +117,8 @@ async def test_a_link_or_a_folder_in_its_place_is_not_used(in_its_place: Path) -
     state = open_state(in_its_place)
     with pytest.raises(SharedStateUnavailable):
         await state.get("key")
-    assert [file.name for file in in_its_place.parent.iterdir()] == [in_its_place.name]
+    others = (in_its_place.parent / "elsewhere").iterdir()
+    assert all(mode(file) == 0o644 and file.stat().st_size == 0 for file in others)
 
 
 async def test_a_missing_folder_is_an_unavailable_state_that_recovers(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scopegate.session import sealing
 from scopegate.session.sealing import (
     SEALED_LIMIT_CHARS,
     KeyRing,
@@ -126,7 +127,12 @@ def test_the_size_is_bounded_both_ways() -> None:
     assert unseal(sealed) == bytes(largest)
     with pytest.raises(TooLargeToSeal):
         seal(bytes(largest + 1))
-    assert unseal(sealed + "AAAA") is None
+
+
+def test_a_text_over_the_limit_is_not_even_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed = seal()
+    monkeypatch.setattr(sealing, "SEALED_LIMIT_CHARS", len(sealed) - 1)
+    assert unseal(sealed) is None
 
 
 def test_a_configured_secret_of_32_bytes_is_the_root_and_others_are_hashed() -> None:

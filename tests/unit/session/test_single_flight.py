@@ -183,6 +183,46 @@ async def test_the_next_one_takes_over_when_the_holder_died(state: MemoryState) 
     assert doomed.cancelled()
 
 
+async def test_a_holder_that_was_thought_dead_does_not_take_the_lease_back(
+    state: MemoryState,
+) -> None:
+    stalled = worker(state, 1, times=replace(QUICK, beat_s=0.7))
+    first = asyncio.ensure_future(refresh(stalled, Provider(takes_s=0.9)))
+    await asyncio.sleep(0.05)
+    patient = worker(state, 2, times=replace(QUICK, lease_s=5, beat_s=60))
+    second = asyncio.ensure_future(refresh(patient, Provider(takes_s=0.9)))
+    await asyncio.sleep(0.5)  # the first lease has run out, the second worker has one
+    (key,) = [key for key in state._entries if key.startswith("lease:")]
+    lease = await state.get(key)
+    assert lease is not None
+    await asyncio.sleep(0.25)  # the first worker has beaten once, the second not yet
+    assert await state.get(key) == lease
+    assert await asyncio.gather(first, second) == [NEW, NEW]
+
+
+class FinishesBetween(MemoryState):
+    """The former holder leaves its outcome just before our lease is written."""
+
+    outcome = b""
+
+    async def put_if_absent(self, key: str, value: bytes, ttl_s: float) -> bool:
+        if key.startswith("lease:") and self.outcome:
+            await self.put(key.removeprefix("lease:"), self.outcome, 60)
+        return await super().put_if_absent(key, value, ttl_s)
+
+
+async def test_an_outcome_left_between_two_looks_is_not_overlooked() -> None:
+    state = FinishesBetween(time.monotonic)
+    await refresh(worker(state), Provider())
+    (key,) = [key for key in state._entries if key.startswith("refresh:")]
+    state.outcome = state._entries[key][0]
+    await state.delete(key)
+    provider = Provider()
+    assert await refresh(worker(state, 2), provider) == NEW
+    assert provider.calls == 0
+    assert not [key for key in state._entries if key.startswith("lease:")]
+
+
 class FallsSilent(MemoryState):
     """Fails from the moment on that it is told to."""
 
