@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 LISTEN_FLAGS = ("ssl", "http2", "reuseport")
 KONG_LISTEN_FLAGS = ("proxy_protocol", "deferred", "bind", "backlog", "ipv6only", "so_keepalive")
@@ -113,6 +114,34 @@ def seconds(most: int) -> Callable[[str], float]:
         return float(text)
 
     return parse
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """`https://host[:port][/path], …` as origins (RFC 6454 §6.2); none when empty."""
+    return tuple(_origin(entry.strip()) for entry in text.split(",")) if text else ()
+
+
+def _origin(text: str) -> str:
+    right = f'"{text}" should be a URL such as https://console.example:8445'
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        raise ValueError(right) from None
+    if url.scheme not in ("http", "https") or not url.hostname or "@" in url.netloc:
+        raise ValueError(right)
+    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    implied = {"http": 80, "https": 443}[url.scheme]
+    return f"{url.scheme}://{host}" + ("" if port in (None, implied) else f":{port}")
+
+
+def host_names(text: str) -> tuple[str, ...]:
+    """`name, name, …` without ports, lower case; none when empty."""
+    names = tuple(name.strip().lower() for name in text.split(",")) if text else ()
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", name):
+            raise ValueError(f'"{name}" should be a host name without port')
+    return names
 
 
 def path_in(folder: Path) -> Callable[[str], Path]:

@@ -36,6 +36,7 @@ class Given:
 class Settings:
     """All settings, checked. Fields are named as in `settings_table`; paths are absolute.
 
+    admin_gui_url                origins: scheme, host and port
     proxy_access_log             None: no access log
     ssl_cert, ssl_cert_key       None, both: the made-up pair in the prefix
     lua_ssl_trusted_certificate  None: the system's authorities
@@ -52,6 +53,8 @@ class Settings:
     request_headers_limit_kib: int
     request_headers_limit_count: int
     admin_listen: tuple[ListenAddress, ...]
+    admin_hosts: tuple[str, ...]
+    admin_gui_url: tuple[str, ...]
     status_listen: tuple[ListenAddress, ...]
     database: str
     sqlite_path: Path

@@ -27,7 +27,7 @@ class Setting:
 
     default   the text that stands for it when nobody sets it; "" means not set
     kind      what values it takes, for the reference page
-    meaning   what it does, in Markdown; the first sentence also stands in `scopegate.conf.default`
+    meaning   what it does, in Markdown
     parse     text → value; raises ValueError with what would be right
     kongs     the name is Kong's (False: Kong has no such setting)
     """
@@ -211,6 +211,29 @@ SETTINGS: tuple[Setting, ...] = (
         ),
         example="127.0.0.1:9001",
         parse=_plain(lambda text: values.parse_listen(text, flags=())),
+    ),
+    Setting(
+        name="admin_hosts",
+        section="admin and status",
+        default="",
+        kind="host names, with commas between them",
+        meaning=(
+            "Names under which the Admin API may be called, besides localhost, addresses and this"
+            " machine's own name. Others are refused, so that a web page cannot reach it through a"
+            " name of its own (DNS rebinding)."
+        ),
+        example="gateway.internal",
+        parse=_plain(values.host_names),
+        kongs=False,
+    ),
+    Setting(
+        name="admin_gui_url",
+        section="admin and status",
+        default="",
+        kind="URLs, with commas between them",
+        meaning="Sites whose pages may use the Admin API from a browser (CORS).",
+        example="https://console.example:8445",
+        parse=_plain(values.origins),
     ),
     Setting(
         name="status_listen",

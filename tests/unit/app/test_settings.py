@@ -144,6 +144,10 @@ def test_a_setting_may_stand_only_once(tmp_path: Path) -> None:
         ("proxy_listen = 0.0.0.0:80 proxy_protocol", "the flags are ssl, http2, reuseport"),
         ("proxy_listen = 0.0.0.0:80 tls", '"tls" is no flag; the flags are ssl, http2, reuseport'),
         ("proxy_listen = 0.0.0.0:80, 0.0.0.0:80 ssl", "0.0.0.0:80 is there twice"),
+        ("admin_gui_url = console", '"console" should be a URL such as https://console.example'),
+        ("admin_gui_url = http://u@h", '"http://u@h" should be a URL'),
+        ("admin_gui_url = http://h:x", '"http://h:x" should be a URL'),
+        ("admin_hosts = a, b:80", '"b:80" should be a host name without port'),
         ("ssl_cert = a.pem, b.pem", "a list is not supported yet"),
         ("lua_ssl_trusted_certificate = system,a.pem", "a list is not supported yet"),
         ("prefix =", "it should be a path"),
@@ -163,6 +167,14 @@ def test_listen_addresses_are_read_in_kongs_grammar(tmp_path: Path) -> None:
         ListenAddress("::", 443, ssl=True, http2=True),
     )
     assert str(ListenAddress("::", 443)) == "[::]:443"
+
+
+def test_sites_become_origins_and_names_lower_case(tmp_path: Path) -> None:
+    conf = "admin_gui_url = https://Console.example:443/manager, http://[::1]:8002\n"
+    settings = load(tmp_path, conf + "admin_hosts = GW.internal,other\n")
+    assert settings.admin_gui_url == ("https://console.example", "http://[::1]:8002")
+    assert settings.admin_hosts == ("gw.internal", "other")
+    assert load_settings(None, {}, folder=tmp_path / "x").admin_gui_url == ()
 
 
 def test_two_listeners_may_not_want_one_port(tmp_path: Path) -> None:
