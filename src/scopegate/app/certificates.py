@@ -30,17 +30,23 @@ class CertificatePair:
     key: Path
 
 
+def pair_of(settings: Settings, prefix: Prefix) -> CertificatePair:
+    """Where the pair lies that the TLS ports use, whether it is there or not."""
+    if settings.ssl_cert is not None and settings.ssl_cert_key is not None:
+        return CertificatePair(settings.ssl_cert, settings.ssl_cert_key)
+    return CertificatePair(prefix.ssl / "localhost.crt", prefix.ssl / "localhost.key")
+
+
 def certificate_pair(settings: Settings, prefix: Prefix, now: datetime.datetime) -> CertificatePair:
     """The pair that the TLS ports use: the configured one, checked, or the made-up one.
 
     The made-up one is kept in the prefix and made anew when it has expired or is about to.
     Raises CannotStart.
     """
-    if settings.ssl_cert is not None and settings.ssl_cert_key is not None:
-        pair = CertificatePair(settings.ssl_cert, settings.ssl_cert_key)
+    pair = pair_of(settings, prefix)
+    if settings.ssl_cert is not None:
         check_pair(pair, now)
         return pair
-    pair = CertificatePair(prefix.ssl / "localhost.crt", prefix.ssl / "localhost.key")
     try:
         check_pair(pair, now + datetime.timedelta(days=RENEW_DAYS))
     except CannotStart:

@@ -32,7 +32,8 @@ def open_sockets(settings: Settings, prefix: Prefix) -> Sockets:
             ("status", settings.status_listen),
         ):
             for address in addresses:
-                opened.setdefault(name, []).append(open_tcp(address, f"{name}_listen"))
+                told = setting_label(settings, f"{name}_listen")
+                opened.setdefault(name, []).append(open_tcp(address, told))
         opened["policy"] = [open_unix(prefix.policy_socket)]
         opened["control"] = [open_unix(prefix.control_socket)]
     except BaseException:
@@ -48,6 +49,20 @@ def close_sockets(sockets: Sockets) -> None:
             each.close()
 
 
+def probe_proxy_ports(settings: Settings) -> None:
+    """See that the proxy's ports are free, without listening on them. Raises CannotStart.
+
+    Envoy opens them itself, and would share one with another program of this user.
+    """
+    for address in settings.proxy_listen:
+        probe_tcp(address, setting_label(settings, "proxy_listen"))
+
+
+def setting_label(settings: Settings, name: str) -> str:
+    """A setting and where its value comes from, for a message."""
+    return f"{name} ({settings.given[name].where})"
+
+
 def open_tcp(address: ListenAddress, setting: str) -> socket.socket:
     """A socket that listens on `address`. Raises CannotStart naming `setting`."""
     listening = _bound(address, setting)
@@ -61,10 +76,7 @@ def open_tcp(address: ListenAddress, setting: str) -> socket.socket:
 
 
 def probe_tcp(address: ListenAddress, setting: str) -> None:
-    """See that `address` is free, without listening on it. Raises CannotStart naming `setting`.
-
-    Envoy opens the proxy's ports itself, and would share one with another program of this user.
-    """
+    """See that `address` is free, without listening on it. Raises CannotStart naming `setting`."""
     _bound(address, setting).close()
 
 

@@ -81,7 +81,7 @@ class Prefix:
 
     def prepare(self) -> None:
         """Make the folders. Raises CannotStart when that is not possible."""
-        self._check_socket_paths()
+        self.check_socket_paths()
         for folder in (self.root, self.run, self.metrics, self.policies, self.logs, self.ssl):
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -115,7 +115,8 @@ class Prefix:
         finally:
             os.close(handle)
 
-    def _check_socket_paths(self) -> None:
+    def check_socket_paths(self) -> None:
+        """Raises CannotStart when the prefix is too long for Unix sockets."""
         longest = max(
             len(os.fsencode(path))
             for path in (

@@ -1,0 +1,175 @@
+"""One process under the supervisor: started, watched, started again, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from structlog.typing import FilteringBoundLogger
+
+from scopegate.app.tether import tethered
+
+QUICK_S = 5.0
+"""A child that ends sooner than this after its start has ended quickly."""
+FIRST_DELAY_S = 0.25
+LONGEST_DELAY_S = 10.0
+HOPELESS_AFTER = 5
+"""A child that never lived for QUICK_S and ended this often will not live at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """What to run, and how to end it.
+
+    name          for the log and the metrics: `control`, `policy-0`, `envoy`
+    environment   the child's whole environment
+    descriptors   file descriptors that it inherits
+    before_start  awaited before the first start, not before those after a death
+    before_end    awaited before the child is asked to end (drain)
+    grace_s       from SIGTERM to SIGKILL
+    silent        its stdout goes nowhere
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    descriptors: tuple[int, ...] = ()
+    before_start: Callable[[], Coroutine[Any, Any, None]] | None = None
+    before_end: Callable[[], Awaitable[None]] | None = None
+    grace_s: float = 5.0
+    silent: bool = False
+
+
+class Ending(Enum):
+    """Why a child is no longer kept alive."""
+
+    ASKED = "asked"
+    HOPELESS = "hopeless"
+
+
+class Child:
+    """Keeps one process alive until it is asked to end."""
+
+    def __init__(
+        self, spec: ChildSpec, log: FilteringBoundLogger, restarted: Callable[[str], None]
+    ) -> None:
+        self.spec = spec
+        self._log = log.bind(child=spec.name)
+        self._restarted = restarted
+        self._process: asyncio.subprocess.Process | None = None
+        self._ending = asyncio.Event()
+
+    @property
+    def pid(self) -> int | None:
+        """The process that runs now, or None between two."""
+        process = self._process
+        return None if process is None or process.returncode is not None else process.pid
+
+    async def keep_alive(self) -> Ending:
+        """Run the process, again and again, until `end` is called or there is no hope."""
+        if self.spec.before_start is not None:
+            await self._unless_ending(self.spec.before_start())
+        delay = _Delay()
+        while not self._ending.is_set():
+            begun_s = time.monotonic()
+            try:
+                how = _how(await self._run())
+            except OSError as error:
+                # No memory, no process or no descriptor to be had: that may pass.
+                how = f"not started: {(error.strerror or 'unknown reason').lower()}"
+            if self._ending.is_set():
+                break
+            lived_s = time.monotonic() - begun_s
+            self._log.error("process ended", how=how, lived_s=round(lived_s, 1))
+            wait_s = delay.after(lived_s)
+            if wait_s is None:
+                return Ending.HOPELESS
+            self._restarted(self.spec.name)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), wait_s)
+        return Ending.ASKED
+
+    async def end(self) -> None:
+        """Drain, ask, wait, and kill what did not end by itself."""
+        if self.spec.before_end is not None and self.pid is not None:
+            await self.spec.before_end()
+        self._ending.set()
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        self._signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), self.spec.grace_s)
+        except TimeoutError:
+            self._log.warning("process killed", why=f"it did not end in {self.spec.grace_s:g} s")
+            self.kill()
+            await process.wait()
+
+    def kill(self) -> None:
+        """End it at once, and for good."""
+        self._ending.set()
+        self._signal(signal.SIGKILL)
+
+    async def _unless_ending(self, wait: Coroutine[Any, Any, None]) -> None:
+        waits = {asyncio.create_task(wait), asyncio.create_task(self._ending.wait())}
+        done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        for task in done:
+            task.result()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    async def _run(self) -> int:
+        self._process = await asyncio.create_subprocess_exec(
+            *tethered(self.spec.command),
+            env=dict(self.spec.environment),
+            pass_fds=self.spec.descriptors,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL if self.spec.silent else None,
+            # Ctrl-C in a terminal goes to the supervisor alone, which ends us in the right order.
+            start_new_session=True,
+        )
+        self._log.info("process started", pid=self._process.pid)
+        if self._ending.is_set():
+            self.kill()
+        return await self._process.wait()
+
+
+class _Delay:
+    """At once after the first death; longer and longer while deaths are quick."""
+
+    def __init__(self) -> None:
+        self._quick = 0
+        self._lived = False
+
+    def after(self, lived_s: float) -> float | None:
+        """Seconds to wait before the next start; None when there is no hope."""
+        if lived_s >= QUICK_S:
+            self._lived = True
+            self._quick = 0
+            return 0
+        self._quick += 1
+        if not self._lived and self._quick >= HOPELESS_AFTER:
+            return None
+        if self._quick == 1:
+            return 0
+        return float(min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** (self._quick - 2)))
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"

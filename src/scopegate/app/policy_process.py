@@ -1,0 +1,76 @@
+"""A policy worker: uvicorn on the Unix socket that Envoy asks.
+
+    python -m scopegate.app.policy_process      (started by the supervisor)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import uvicorn
+import uvloop
+
+from scopegate.app.handover import Handover, begin, take_over
+from scopegate.app.http_client import AiohttpClient
+from scopegate.telemetry.logging import logger
+from scopegate.telemetry.metrics import Metrics
+
+GRACE_S = 4
+"""How long decisions under way may take once the worker is told to end."""
+KEEP_ALIVE_S = 2 * 3600
+"""Envoy closes idle connections, after an hour; if we did, a question could meet a closing one."""
+
+Application = Callable[..., Any]
+CreateApp = Callable[[Handover, AiohttpClient, Metrics], Application]
+
+
+def run(handover: Handover, create_app: CreateApp) -> None:
+    """Serve until SIGTERM or SIGINT; then end what is under way and return."""
+    metrics = begin(handover)
+    uvloop.run(_serve(handover, create_app, metrics))
+
+
+async def _serve(handover: Handover, create_app: CreateApp, metrics: Metrics) -> None:
+    client = AiohttpClient(
+        handover.settings.lua_ssl_trusted_certificate, observe=metrics.idp_answered
+    )
+    server = _Server(
+        uvicorn.Config(
+            cast(Any, create_app(handover, client, metrics)),
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            interface="asgi3",
+            # The peer is Envoy on a Unix socket; whom it speaks for, the question says.
+            proxy_headers=False,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.end)
+    try:
+        logger().info("policy worker serves")
+        await server.serve(sockets=handover.sockets("policy"))
+    finally:
+        await client.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signals, which end the process before ours is closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def end(self) -> None:
+        self.should_exit = True

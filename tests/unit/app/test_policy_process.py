@@ -1,0 +1,162 @@
+"""A policy worker as a real process on an inherited socket, with a small application in it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scopegate.app.handover import VARIABLE, Handover, handover_to
+from scopegate.app.listening import open_unix
+from scopegate.app.prefix import Prefix
+from scopegate.app.settings import load_settings
+
+WORKER = """
+import asyncio, os, sys
+from pathlib import Path
+from scopegate.app.handover import take_over
+from scopegate.app.policy_process import run
+
+def create_app(handover, client, metrics):
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            while True:
+                message = await receive()
+                if message["type"] == "lifespan.shutdown":
+                    Path(sys.argv[1]).write_text("closed")
+                await send({"type": message["type"] + ".complete"})
+                if message["type"] == "lifespan.shutdown":
+                    return
+        if scope["path"] == "/slow":
+            await asyncio.sleep(1)
+        metrics.decided(plugin_id="p", outcome="allow", reason="ok", seconds=0)
+        text = f"{handover.process} {os.getpid()} {handover.settings.log_level}".encode()
+        await send({"type": "http.response.start", "status": 200,
+                    "headers": [(b"content-length", str(len(text)).encode())]})
+        await send({"type": "http.response.body", "body": text})
+    return app
+
+run(take_over(), create_app)
+"""
+
+
+@pytest.fixture
+def prefix(tmp_path: Path) -> Prefix:
+    made = Prefix(tmp_path)
+    made.prepare()
+    return made
+
+
+@contextmanager
+def workers(prefix: Prefix, count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    environment = {"SCOPEGATE_PREFIX": str(prefix.root), "SCOPEGATE_LOG_LEVEL": "warn"}
+    settings = load_settings(None, environment, folder=prefix.root)
+    sockets = {"policy": [open_unix(prefix.policy_socket)]}
+    started = []
+    for number in range(count):
+        handover = handover_to(f"policy-{number}", settings, sockets, "policy")
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-c", WORKER, str(prefix.root / f"told-{number}")],
+                env={**os.environ, VARIABLE: handover.to_text()},
+                pass_fds=handover.descriptors["policy"],
+            )
+        )
+    try:
+        yield started
+    finally:
+        for each in started:
+            each.kill()
+            each.wait()
+        sockets["policy"][0].close()
+
+
+class Client:
+    """One connection to the policy socket."""
+
+    def __init__(self, prefix: Prefix) -> None:
+        self._path = str(prefix.policy_socket)
+
+    async def connect(self) -> Client:
+        self._reader, self._writer = await asyncio.open_unix_connection(self._path)
+        return self
+
+    async def get(self, path: str = "/") -> tuple[str, str]:
+        """Head and body of the answer."""
+        self._writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+        head = (await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), 10)).decode()
+        length = int(head.lower().partition("content-length: ")[2].split()[0])
+        return head, (await self._reader.readexactly(length)).decode()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+async def test_a_worker_serves_what_it_inherited_and_says_nothing_of_itself(
+    prefix: Prefix,
+) -> None:
+    with workers(prefix, 1) as (worker,):
+        client = await Client(prefix).connect()
+        head, body = await client.get()
+        assert body == f"policy-0 {worker.pid} warn"
+        assert head == f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n"
+        client.close()
+    assert list(prefix.metrics.glob("counter_policy-0.db"))
+
+
+async def test_workers_share_the_socket_and_a_killed_one_is_not_missed(prefix: Prefix) -> None:
+    with workers(prefix, 2) as (one, other):
+        seen = set()
+        begun = time.monotonic()
+        while seen != {one.pid, other.pid} and time.monotonic() - begun < 10:
+            clients = [await Client(prefix).connect() for _ in range(8)]
+            seen |= {int((await client.get())[1].split()[1]) for client in clients}
+            for client in clients:
+                client.close()
+        assert seen == {one.pid, other.pid}
+        one.kill()
+        one.wait()
+        for _ in range(8):
+            client = await Client(prefix).connect()
+            assert (await client.get())[1].split()[1] == str(other.pid)
+            client.close()
+
+
+async def test_a_worker_that_is_told_to_end_finishes_and_closes(prefix: Prefix) -> None:
+    with workers(prefix, 1) as (worker,):
+        client = await Client(prefix).connect()
+        await client.get()
+        idle = await Client(prefix).connect()
+        await idle.get()
+        slow = asyncio.create_task(client.get("/slow"))
+        await asyncio.sleep(0.2)
+        worker.send_signal(signal.SIGTERM)
+        head, _ = await slow
+        assert head.startswith("HTTP/1.1 200 OK")
+        assert await asyncio.to_thread(worker.wait, 5) == 0
+        assert (prefix.root / "told-0").read_text() == "closed"
+        client.close()
+        idle.close()
+
+
+def test_a_handover_is_the_same_on_the_other_side(
+    prefix: Prefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scopegate.app.handover import take_over
+
+    environment: dict[str, Any] = {"SCOPEGATE_PREFIX": "here", "SCOPEGATE_PROXY_WORKERS": "3"}
+    monkeypatch.chdir(prefix.root)
+    settings = load_settings(None, environment)
+    handover = Handover("control", settings, {"admin": (7, 8), "status": (9,)})
+    monkeypatch.setenv(VARIABLE, handover.to_text())
+    assert take_over() == handover
+    assert VARIABLE not in os.environ, "a child of the child gets none"
