@@ -16,6 +16,9 @@ from aiohttp import web
 # Handlers that hang on purpose must not delay the end. aiohttp takes 0 for "no limit".
 SHUTDOWN_TIMEOUT_S = 0.05
 
+# Tokens and cookies in headers get long; what is too long is for the gateway to say.
+MAX_HEADER_BYTES = 65536
+
 
 class PortUnavailable(Exception):
     """The port cannot be listened on; the text says why and what to do."""
@@ -71,6 +74,8 @@ class Listening:
             handle_signals=False,
             handler_cancellation=True,
             shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
         )
         await runner.setup()
         try:

@@ -38,6 +38,8 @@ def json_answer(body: Mapping[str, Any], status: int = 200) -> web.Response:
 
 async def read_form(request: web.Request) -> dict[str, str]:
     """The form; a parameter that comes twice is an error (RFC 6749 §3.2). Raises OAuthError."""
+    if request.body_exists and request.content_type != "application/x-www-form-urlencoded":
+        raise OAuthError("invalid_request", "expected application/x-www-form-urlencoded")
     form = await request.post()
     values: dict[str, str] = {}
     for name, value in form.items():

@@ -16,7 +16,7 @@ def redirect_allowed(uri: str, patterns: Iterable[str]) -> bool:
     """Whether one of the client's patterns allows the URI.
 
     A pattern is a URI; with `*` at its end, any path that begins so. A loopback host without a
-    port takes any port (RFC 8252 §7.3). The pattern `*` takes everything.
+    port takes any port (RFC 8252 §7.3). The pattern `*` takes every http and https address.
     """
     if _UNSAFE.search(uri):
         return False
@@ -34,7 +34,7 @@ def redirect_allowed(uri: str, patterns: Iterable[str]) -> bool:
 
 def _matches(uri: SplitResult, port: int | None, pattern: str) -> bool:
     if pattern == "*":
-        return True
+        return uri.scheme in ("http", "https")
     allowed = urlsplit(pattern.removesuffix("*"))
     any_port = allowed.port is None and allowed.hostname in LOOPBACK_HOSTS
     same_origin = (

@@ -95,6 +95,11 @@ async def test_headers_of_the_gateway_are_shown(
     assert body["url"].startswith("https://")
 
 
+async def test_long_headers_pass(echo: EchoUpstream, http: aiohttp.ClientSession) -> None:
+    async with http.get(f"{echo.url}/anything", headers={"X-Long": "x" * 60_000}) as answer:
+        assert len((await answer.json())["headers"]["X-Long"]) == 60_000
+
+
 async def test_raw_shows_target_and_headers_as_they_came(
     echo: EchoUpstream, http: aiohttp.ClientSession
 ) -> None:

@@ -65,3 +65,4 @@ def test_other_hosts_need_the_port_that_was_registered() -> None:
 def test_a_lone_star_takes_everything_that_is_a_safe_address() -> None:
     assert redirect_allowed("https://anywhere.example/x", ["*"])
     assert not redirect_allowed("https://anywhere.example/x#y", ["*"])
+    assert not redirect_allowed("javascript://anywhere.example/%0aalert(1)", ["*"])

@@ -282,6 +282,17 @@ async def test_a_repeated_parameter_is_refused(
         assert (await answer.json())["error"] == "invalid_request"
 
 
+async def test_the_body_has_to_be_a_form(http: aiohttp.ClientSession, rp: RelyingParty) -> None:
+    form = {"grant_type": "client_credentials"}
+    url = f"{rp.base}/token"
+    multipart = aiohttp.MultipartWriter("form-data")
+    multipart.append("client_credentials").set_content_disposition("form-data", name="grant_type")
+    async with http.post(url, json=form, headers=rp.basic) as answer:
+        assert (await answer.json())["error"] == "invalid_request"
+    async with http.post(url, data=multipart, headers=rp.basic) as answer:
+        assert (await answer.json())["error"] == "invalid_request"
+
+
 async def test_tokens_are_not_stored(http: aiohttp.ClientSession, rp: RelyingParty) -> None:
     form = {"grant_type": "client_credentials"}
     async with http.post(f"{rp.base}/token", data=form, headers=rp.basic) as answer:
