@@ -70,6 +70,10 @@ class EntitySchema:
         merged = merge(fields, expand_shorthands(fields, self.shorthands, sent), stored)
         return {**fill(fields, merged, None), "updated_at": now_s}
 
+    def complete(self, stored: Document) -> Document:
+        """A stored document with every field, though an older version may have written it."""
+        return fill(self._fields_of(stored), stored, None)
+
     def check(self, document: Document, *, updating: bool = False) -> None:
         """Raises SchemaViolation with all that is wrong. `updating`: by a PATCH."""
         variant = self.variant(document)
@@ -82,10 +86,15 @@ class EntitySchema:
         """What is wrong with a value by which an entity is looked for, or None."""
         return check_value(self.fields[name], value)
 
-    def infer(self, sent: Mapping[str, Any]) -> Document:
-        """Form or query arguments with the types of their fields; unknown variants stay text."""
+    def infer(self, sent: Mapping[str, Any], stored: Document | None = None) -> Document:
+        """Form arguments with the types of their fields.
+
+        stored   what they will be laid over: it may tell the variant. An unknown variant's own
+                 fields stay text
+        """
+        known = {**(stored or {}), **infer(self.fields, self.shorthands, sent)}
         try:
-            fields = self._fields_of(infer(self.fields, self.shorthands, sent))
+            fields = self._fields_of(known)
         except SchemaViolation:
             fields = self.fields
         return infer(fields, self.shorthands, sent)
