@@ -11,6 +11,7 @@ import re
 import warnings
 
 LENGTH_LIMIT = 2048
+DEPTH_LIMIT = 50
 REPEAT_LIMIT = 1000  # RE2's
 
 _SAME_ESCAPES = frozenset("dDwWsSbBAafnrtv")
@@ -55,8 +56,6 @@ def regex_fault(pattern: str) -> str | None:
         return str(refusal)
     except re.error as error:
         return error.msg
-    except (RecursionError, OverflowError):
-        return "nested too deeply"
     return None
 
 
@@ -66,6 +65,7 @@ class _Walk:
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
         self._at = 0
+        self._depth = 0
         self._out: list[str] = []
 
     def translate(self) -> str:
@@ -75,6 +75,9 @@ class _Walk:
                     self._escape(_SAME_ESCAPES)
                 case "(":
                     self._group()
+                case ")":
+                    self._depth -= 1
+                    self._take(1)
                 case "[":
                     self._class()
                 case "{":
@@ -113,12 +116,16 @@ class _Walk:
             raise _Refused(f"unrecognized escape sequence '\\{escaped}'")
 
     def _group(self) -> None:
+        self._depth += 1
+        if self._depth > DEPTH_LIMIT:
+            raise _Refused("nested too deeply")
         named = _NAMED_GROUP.match(self._pattern, self._at)
         flags = _FLAGS.match(self._pattern, self._at)
         if named:
             self._take(len(named[0]), f"(?P<{named[1]}>")
         elif flags:
             self._take(len(flags[0]), "(?:)" if flags[1] == ")" else "(?:")
+            self._depth -= flags[1] == ")"
         elif self._looking_at("(?:") or not self._looking_at("(?"):
             self._take(3 if self._looking_at("(?:") else 1)
         else:

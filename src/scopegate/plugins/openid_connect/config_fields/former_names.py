@@ -74,7 +74,7 @@ def former_names(fields: Mapping[str, Field]) -> dict[str, Shorthand]:
 
 
 def _as_sent(field: Field) -> Field:
-    """The type alone: the field of the new name does the checking."""
+    """What is checked under the name that was sent; the new name's field checks the rest."""
     return replace(field, required=False, supported=True, supported_values=None, rules=())
 
 

@@ -1,0 +1,71 @@
+"""The Admin API over a store in memory, with a clock and ids that the test can foresee."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from scopegate.admin.application import create_admin_app
+from scopegate.admin.node import NodeInfo, PublishResult, ServerCounts
+from scopegate.entities.finding import Finding
+from support.asgi_client import AsgiClient
+from support.memory_store import MemoryStore
+
+NODE = NodeInfo(
+    version="0.1.0",
+    node_id="f8f2c0b2-0000-4000-8000-000000000001",
+    hostname="gateway-1",
+    pids={"master": 7},
+    configuration={"log_level": "info"},
+    proxy_listeners=({"ip": "127.0.0.1", "port": 8000, "ssl": False, "listener": "x"},),
+)
+ISSUER = {"issuer": "https://idp.example/realms/kong"}
+
+
+@dataclass
+class Surroundings:
+    """What the Admin API is given, and what a test may change in between."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
+    node: NodeInfo = NODE
+    now_s: int = 1_700_000_000
+    state: str = "live"
+    publish_error: Exception | None = None
+    published: int = 0
+    found: list[Finding] = field(default_factory=list)
+    ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    async def publish(self) -> PublishResult:
+        self.published += 1
+        if self.publish_error is not None:
+            raise self.publish_error
+        return PublishResult(self.state)  # type: ignore[arg-type]
+
+    async def counts(self) -> ServerCounts:
+        return ServerCounts(1, 2, 3, 4)
+
+    def client(self, host: str = "localhost:8001") -> AsgiClient:
+        app = create_admin_app(
+            self.store,
+            publish=self.publish,
+            findings=lambda: self.found,
+            node=self.node,
+            now_s=lambda: self.now_s,
+            new_uuid=lambda: f"00000000-0000-4000-8000-{next(self.ids):012d}",
+            random_string=lambda: "r" * 32,
+            counts=self.counts,
+        )
+        return AsgiClient(app, host)
+
+
+@pytest.fixture
+def around() -> Surroundings:
+    return Surroundings()
+
+
+@pytest.fixture
+def api(around: Surroundings) -> AsgiClient:
+    return around.client()

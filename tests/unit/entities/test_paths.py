@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scopegate.entities.paths import normalise_path
+
+
+@pytest.mark.parametrize(
+    ("path", "normalised"),
+    [
+        ("/", "/"),
+        ("/a", "/a"),
+        ("/a/", "/a/"),
+        ("//", "/"),
+        ("/a//b///", "/a/b/"),
+        ("/.", "/"),
+        ("/..", "/"),
+        ("/a/.", "/a/"),
+        ("/a/..", "/"),
+        ("/a/../b", "/b"),
+        ("/../../a", "/a"),
+        ("/a/b/../../c/./d", "/c/d"),
+        ("/%2e%2E/a", "/a"),
+        ("/a/%2e./b", "/b"),
+        ("/%41%7e", "/A~"),
+        ("/a%2fb%3F", "/a%2Fb%3F"),
+        ("/caf%C3%A9", "/café"),
+        ("/...", "/..."),
+        ("/%25", "/%25"),
+    ],
+)
+def test_paths_are_normalised_as_kong_does(path: str, normalised: str) -> None:
+    assert normalise_path(path) == normalised
+
+
+@given(st.text("/.a%2eEfF41", max_size=12).map(lambda text: "/" + text))
+def test_what_is_normal_has_no_dot_segments_and_no_empty_ones(path: str) -> None:
+    segments = normalise_path(path).split("/")[1:]
+    assert not {".", ".."} & set(segments)
+    assert "" not in segments[:-1]

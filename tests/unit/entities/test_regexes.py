@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+
+from scopegate.entities.regexes import LENGTH_LIMIT, regex_fault
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "",
+        "/users/[0-9]+",
+        r"/(?<version>\d+)/users/(?<user>\S+)$",
+        r"/(?P<id>[^/]+)/x",
+        r"/a\.b\/c\-d",
+        "/(?:a|b)*?c??d+?",
+        "/(?i)a(?i:b)(?s-m:c)",
+        "/[[:alpha:]_]+",
+        r"/[^\]\[a-z\d]",
+        "/[]a]",
+        "/[^]a]",
+        r"/\p{Greek}\pL[\p{Lu}]",
+        r"/\x41\x{1F600}[\x41]",
+        r"/a{3}b{3,}c{3,5}?",
+        r"\Aa\bb\Bc\z",
+        "/é+",
+        "/a|",
+        "/}",
+        "(?:" * 50 + "a" + ")" * 50,
+        "(?i)" * 60 + "(a)" * 60,
+    ],
+)
+def test_what_both_engines_take_is_taken(pattern: str) -> None:
+    assert regex_fault(pattern) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("(?=a)", "look-ahead is not supported"),
+        ("(?!a)", "look-ahead is not supported"),
+        ("(?<=a)", "look-behind is not supported"),
+        ("(?<!a)", "look-behind is not supported"),
+        ("(?>a)", "atomic groups are not supported"),
+        ("(a)?(?(1)b|c)", "conditionals are not supported"),
+        ("(?#a)", "comments are not supported"),
+        ("(?P<a>x)(?P=a)", "back references are not supported"),
+        ("(?R)", "recursion is not supported"),
+        ("(?|a)", "branch reset is not supported"),
+        ("(?x)a b", "unrecognized group"),
+        (r"(a)\1", "back references and octal escapes are not supported"),
+        (r"\0", "back references and octal escapes are not supported"),
+        (r"(?<a>x)\k<a>", r"unrecognized escape sequence '\k'"),
+        (r"\Z", r"unrecognized escape sequence '\Z'"),
+        (r"\h", r"unrecognized escape sequence '\h'"),
+        (r"\Qa\E", r"unrecognized escape sequence '\Q'"),
+        (r"[\b]", r"unrecognized escape sequence '\b'"),
+        ("a++", "possessive quantifiers are not supported"),
+        ("a*+", "possessive quantifiers are not supported"),
+        ("a{2}+", "possessive quantifiers are not supported"),
+        ("a**", "multiple repeat"),
+        ("*a", "nothing to repeat"),
+        ("a{1001}", "repeats more than 1000 times"),
+        ("a{1,1001}", "repeats more than 1000 times"),
+        ("a{,3}", r"a literal '{' must be written '\{'"),
+        ("/{id}", r"a literal '{' must be written '\{'"),
+        ("[a", "unterminated character set"),
+        ("[a[b]]", r"a literal '[' in a character set must be written '\['"),
+        ("[a&&b]", "operators in a character set are not supported"),
+        ("[a--b]", "operators in a character set are not supported"),
+        ("[z-a]", "bad character range z-a"),
+        ("(a", "missing ), unterminated subpattern"),
+        ("a)", "unbalanced parenthesis"),
+        ("a\\", "ends in a backslash"),
+        ("(?<a>x)(?<a>y)", "redefinition of group name 'a' as group 2; was group 1"),
+        ("a" * (LENGTH_LIMIT + 1), f"longer than {LENGTH_LIMIT} characters"),
+    ],
+)
+def test_what_one_engine_would_refuse_is_refused_with_a_reason(pattern: str, why: str) -> None:
+    assert regex_fault(pattern) == why
+
+
+@pytest.mark.parametrize("pattern", ["(" * 1000 + ")" * 1000, "(?:" * 51 + "a" + ")" * 51])
+def test_a_pattern_nested_too_deeply_is_refused(pattern: str) -> None:
+    assert regex_fault(pattern) == "nested too deeply"
