@@ -169,151 +169,46 @@ def test_an_unbuilt_field_takes_only_its_default(name: str) -> None:
     assert "not supported yet" in fault(**{name: _other_value(FIELDS[name])})
 
 
-BUILT = [
-    "issuer",
-    "client_id",
-    "client_secret",
-    "client_auth",
-    "client_arg",
-    "token_endpoint_auth_method",
-    "auth_methods",
-    "bearer_token_param_type",
-    "bearer_token_header_name",
-    "bearer_token_cookie_name",
-    "refresh_token_param_name",
-    "refresh_token_param_type",
-    "hide_credentials",
-    "run_on_preflight",
-    "anonymous",
-    "redirect_uri",
-    "scopes",
-    "audience",
-    "response_type",
-    "response_mode",
-    "authorization_query_args_names",
-    "authorization_query_args_values",
-    "authorization_query_args_client",
-    "require_proof_key_for_code_exchange",
-    "preserve_query_args",
-    "max_age",
-    "authorization_cookie_name",
-    "authorization_cookie_path",
-    "authorization_cookie_domain",
-    "authorization_cookie_http_only",
-    "authorization_cookie_secure",
-    "authorization_cookie_same_site",
-    "authorization_rolling_timeout",
-    "login_methods",
-    "login_action",
-    "login_tokens",
-    "login_redirect_mode",
-    "login_redirect_uri",
-    "unauthorized_redirect_uri",
-    "unauthorized_error_message",
-    "unauthorized_destroy_session",
-    "forbidden_redirect_uri",
-    "forbidden_error_message",
-    "forbidden_destroy_session",
-    "unexpected_redirect_uri",
-    "display_errors",
-    "expose_error_code",
-    "logout_methods",
-    "logout_query_arg",
-    "logout_post_arg",
-    "logout_uri_suffix",
-    "logout_redirect_uri",
-    "verify_signature",
-    "verify_claims",
-    "verify_nonce",
-    "ignore_signature",
-    "leeway",
-    "domains",
-    "jwt_session_cookie",
-    "jwt_session_claim",
-    "reverify",
-    "refresh_tokens",
-    "scopes_required",
-    "scopes_claim",
-    "audience_required",
-    "audience_claim",
-    "groups_required",
-    "groups_claim",
-    "roles_required",
-    "roles_claim",
-    "claims_forbidden",
-    "authenticated_groups_claim",
-    "consumer_claims",
-    "consumer_by",
-    "consumer_optional",
-    "by_username_ignore_case",
-    "credential_claim",
-    "upstream_headers",
-    "upstream_headers_claims",
-    "upstream_headers_names",
-    "upstream_access_token_header",
-    "upstream_access_token_jwk_header",
-    "upstream_id_token_header",
-    "upstream_id_token_jwk_header",
-    "upstream_refresh_token_header",
-    "upstream_session_id_header",
-    "downstream_headers",
-    "downstream_headers_claims",
-    "downstream_headers_names",
-    "downstream_access_token_header",
-    "downstream_access_token_jwk_header",
-    "downstream_id_token_header",
-    "downstream_id_token_jwk_header",
-    "downstream_refresh_token_header",
-    "downstream_session_id_header",
-    "disable_session",
-    "session_secret",
-    "session_storage",
-    "session_audience",
-    "session_bind",
-    "session_cookie_name",
-    "session_cookie_path",
-    "session_cookie_domain",
-    "session_cookie_http_only",
-    "session_cookie_secure",
-    "session_cookie_same_site",
-    "session_idling_timeout",
-    "session_rolling_timeout",
-    "session_absolute_timeout",
-    "session_request_headers",
-    "session_response_headers",
-    "issuers_allowed",
-    "jwks_endpoint",
-    "extra_jwks_uris",
-    "authorization_endpoint",
-    "token_endpoint",
-    "end_session_endpoint",
-    "using_pseudo_issuer",
-    "rediscovery_lifetime",
-    "discovery_headers_names",
-    "discovery_headers_values",
-    "cache_ttl",
-    "timeout",
-    "ssl_verify",
-    "keepalive",
-    "http_proxy",
-    "http_proxy_authorization",
-    "https_proxy",
-    "https_proxy_authorization",
-    "no_proxy",
-    "token_post_args_names",
-    "token_post_args_values",
-    "token_headers_names",
-    "token_headers_values",
-    "enable_hs_signatures",
-    "cache_tokens_salt",
-    "http_version",
-    "require_pushed_authorization_requests",
-    "require_signed_request_object",
-]
+BUILT = """
+    issuer client_id client_secret client_auth client_arg token_endpoint_auth_method
+    auth_methods bearer_token_param_type bearer_token_header_name bearer_token_cookie_name
+    refresh_token_param_name refresh_token_param_type hide_credentials run_on_preflight
+    anonymous redirect_uri scopes audience response_type response_mode
+    authorization_query_args_names authorization_query_args_values
+    authorization_query_args_client require_proof_key_for_code_exchange preserve_query_args
+    max_age authorization_cookie_name authorization_cookie_path authorization_cookie_domain
+    authorization_cookie_http_only authorization_cookie_secure authorization_cookie_same_site
+    authorization_rolling_timeout login_methods login_action login_tokens login_redirect_mode
+    login_redirect_uri unauthorized_redirect_uri unauthorized_error_message
+    unauthorized_destroy_session forbidden_redirect_uri forbidden_error_message
+    forbidden_destroy_session unexpected_redirect_uri display_errors expose_error_code
+    logout_methods logout_query_arg logout_post_arg logout_uri_suffix logout_redirect_uri
+    verify_signature verify_claims verify_nonce ignore_signature leeway domains
+    jwt_session_cookie jwt_session_claim reverify refresh_tokens scopes_required scopes_claim
+    audience_required audience_claim groups_required groups_claim roles_required roles_claim
+    claims_forbidden authenticated_groups_claim consumer_claims consumer_by consumer_optional
+    by_username_ignore_case credential_claim upstream_headers upstream_headers_claims
+    upstream_headers_names upstream_access_token_header upstream_access_token_jwk_header
+    upstream_id_token_header upstream_id_token_jwk_header upstream_refresh_token_header
+    upstream_session_id_header downstream_headers downstream_headers_claims
+    downstream_headers_names downstream_access_token_header downstream_access_token_jwk_header
+    downstream_id_token_header downstream_id_token_jwk_header downstream_refresh_token_header
+    downstream_session_id_header disable_session session_secret session_storage
+    session_audience session_bind session_cookie_name session_cookie_path
+    session_cookie_domain session_cookie_http_only session_cookie_secure
+    session_cookie_same_site session_idling_timeout session_rolling_timeout
+    session_absolute_timeout session_request_headers session_response_headers issuers_allowed
+    jwks_endpoint extra_jwks_uris authorization_endpoint token_endpoint end_session_endpoint
+    using_pseudo_issuer rediscovery_lifetime discovery_headers_names discovery_headers_values
+    cache_ttl timeout ssl_verify keepalive http_proxy http_proxy_authorization https_proxy
+    https_proxy_authorization no_proxy token_post_args_names token_post_args_values
+    token_headers_names token_headers_values enable_hs_signatures cache_tokens_salt
+    http_version require_pushed_authorization_requests require_signed_request_object
+"""
 
 
 def test_what_is_built_and_what_is_not_is_pinned() -> None:
-    assert sorted(set(FIELDS) - set(UNBUILT)) == sorted(BUILT)
+    assert sorted(set(FIELDS) - set(UNBUILT)) == sorted(BUILT.split())
 
 
 @pytest.mark.parametrize(

@@ -40,9 +40,10 @@ def _lines() -> Iterator[str]:
     yield (
         "A field that does not work yet is refused when it is set to anything but its default: "
         "400, the field's name, `not supported yet`. So is a value that does not work yet, and a "
-        "`{vault://…}` reference. Nothing is accepted and ignored, with one exception: "
+        "`{vault://…}` reference. Nothing is accepted and ignored, with two exceptions: "
         "`auth_methods` takes Kong's nine methods because its default names them all; those that "
-        f"are built are {_listed(BUILT_METHODS)}, the others let nobody in and show as a finding."
+        f"are built are {_listed(BUILT_METHODS)}, the others let nobody in and show as a finding. "
+        "`cache_tokens_salt` is made and kept because decK asks for it, before there is a cache."
     )
     yield ""
     yield (
