@@ -184,26 +184,32 @@ class AiohttpClient:
         return pool
 
 
-def tls_context(trusted_certificate: Path | None) -> ssl.SSLContext:
-    """A context that verifies, against one file or the system's authorities. Raises CannotStart."""
+def trusted_bundle(trusted_certificate: Path | None) -> Path:
+    """The PEM file of the authorities to believe; None asks for the system's own.
+
+    SSL_CERT_FILE in the environment stands for the system's. Raises CannotStart.
+    """
     if trusted_certificate is not None:
-        try:
-            return ssl.create_default_context(cafile=str(trusted_certificate))
-        except (OSError, ssl.SSLError):
-            raise CannotStart(
-                f"lua_ssl_trusted_certificate: {trusted_certificate} should be a readable PEM file"
-                " of certificates"
-            ) from None
-    paths = ssl.get_default_verify_paths()
-    if paths.cafile or (paths.capath and any(Path(paths.capath).iterdir())):
-        return ssl.create_default_context()
-    bundle = next((path for path in SYSTEM_BUNDLES if Path(path).is_file()), None)
-    if bundle is None:
+        return trusted_certificate
+    candidates = (ssl.get_default_verify_paths().cafile, *SYSTEM_BUNDLES)
+    for candidate in candidates:
+        if candidate and Path(candidate).is_file():
+            return Path(candidate)
+    raise CannotStart(
+        "lua_ssl_trusted_certificate: this machine keeps no authorities where we look; install the"
+        " package ca-certificates, or name a PEM file"
+    )
+
+
+def tls_context(trusted_certificate: Path | None) -> ssl.SSLContext:
+    """A context that verifies against `trusted_bundle`. Raises CannotStart."""
+    bundle = trusted_bundle(trusted_certificate)
+    try:
+        return ssl.create_default_context(cafile=str(bundle))
+    except (OSError, ssl.SSLError):
         raise CannotStart(
-            "lua_ssl_trusted_certificate: this machine keeps no authorities where we look; install"
-            " the package ca-certificates, or name a PEM file"
-        )
-    return ssl.create_default_context(cafile=bundle)
+            f"lua_ssl_trusted_certificate: {bundle} should be a readable PEM file of certificates"
+        ) from None
 
 
 def _unverified() -> ssl.SSLContext:

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from scopegate.app import http_client
 from scopegate.app.certificates import CertificatePair, certificate_pair
-from scopegate.app.http_client import LIMIT_BYTES, AiohttpClient
+from scopegate.app.http_client import LIMIT_BYTES, AiohttpClient, trusted_bundle
 from scopegate.app.prefix import Prefix
 from scopegate.app.refusal import CannotStart
 from scopegate.app.settings import load_settings
@@ -292,6 +292,21 @@ def test_a_trusted_certificate_that_is_none_stops_the_start(tmp_path: Path) -> N
         (tmp_path / "text.pem").write_text("hello")
         with pytest.raises(CannotStart, match=r"^lua_ssl_trusted_certificate: .* readable PEM"):
             AiohttpClient(path)
+
+
+def test_the_systems_authorities_are_found_where_this_machine_keeps_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pair: CertificatePair
+) -> None:
+    monkeypatch.setattr(http_client, "SYSTEM_BUNDLES", (str(tmp_path / "none"), pair.certificate))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
+    assert trusted_bundle(None) == pair.certificate
+    monkeypatch.setenv("SSL_CERT_FILE", str(pair.key))
+    assert trusted_bundle(None) == pair.key, "the environment names another"
+    assert trusted_bundle(tmp_path / "x") == tmp_path / "x"
+    monkeypatch.setenv("SSL_CERT_FILE", "/none")
+    monkeypatch.setattr(http_client, "SYSTEM_BUNDLES", ())
+    with pytest.raises(CannotStart, match="install the package ca-certificates"):
+        trusted_bundle(None)
 
 
 async def test_an_http_proxy_gets_the_whole_address_and_its_authorization(
