@@ -20,7 +20,7 @@ QUICK_S = 5.0
 FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 10.0
 HOPELESS_AFTER = 5
-"""A child that never lived for QUICK_S and ended this often will not live at all."""
+"""A child that never lived for QUICK_S and ended by itself this often will not live at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,10 @@ class Child:
         delay = _Delay()
         while not self._ending.is_set():
             begun_s = time.monotonic()
+            code = None
             try:
-                how = _how(await self._run())
+                code = await self._run()
+                how = _how(code)
             except OSError as error:
                 # No memory, no process or no descriptor to be had: that may pass.
                 how = f"not started: {(error.strerror or 'unknown reason').lower()}"
@@ -87,7 +89,7 @@ class Child:
                 break
             lived_s = time.monotonic() - begun_s
             self._log.error("process ended", how=how, lived_s=round(lived_s, 1))
-            wait_s = delay.after(lived_s)
+            wait_s = delay.after(lived_s, by_itself=code not in (None, -signal.SIGKILL))
             if wait_s is None:
                 return Ending.HOPELESS
             self._restarted(self.spec.name)
@@ -150,16 +152,21 @@ class _Delay:
 
     def __init__(self) -> None:
         self._quick = 0
+        self._by_itself = 0
         self._lived = False
 
-    def after(self, lived_s: float) -> float | None:
-        """Seconds to wait before the next start; None when there is no hope."""
+    def after(self, lived_s: float, *, by_itself: bool = True) -> float | None:
+        """Seconds to wait before the next start; None when there is no hope.
+
+        by_itself   nobody killed it: only such a death says that the next will be no better
+        """
         if lived_s >= QUICK_S:
             self._lived = True
             self._quick = 0
             return 0
         self._quick += 1
-        if not self._lived and self._quick >= HOPELESS_AFTER:
+        self._by_itself += by_itself
+        if not self._lived and self._by_itself >= HOPELESS_AFTER:
             return None
         if self._quick == 1:
             return 0

@@ -102,7 +102,12 @@ async def test_a_killed_child_is_started_again_at_once_and_counted() -> None:
         assert b'scopegate_process_restarts_total{process="control"} 1.0' in counted
 
 
-async def test_quick_deaths_are_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_somebody_kills_is_not_given_up() -> None:
+    delay = child_module._Delay()
+    assert None not in [delay.after(0.1, by_itself=False) for _ in range(20)]
+
+
+def test_quick_deaths_are_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child_module, "FIRST_DELAY_S", 0.1)
     delay = child_module._Delay()
     assert delay.after(child_module.QUICK_S) == 0, "it had lived"
