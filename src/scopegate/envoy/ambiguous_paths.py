@@ -1,0 +1,53 @@
+"""Paths that two servers may read differently: refused before routing decides (ADR 0011).
+
+All patterns are RE2 and must match the whole path as Envoy has normalised it: dot segments,
+`\\` and unreserved characters are resolved, `%2F`, `%2E` behind another encoding and the like
+are not. A server further on may decode those once more, drop `;parameters` and blanks, and see
+another path than the one whose policy was asked.
+Source: contract openid-connect.md §22 (3).
+"""
+
+from __future__ import annotations
+
+
+def _encoded(digits: str) -> str:
+    """A character by the hexadecimal digits of its code, percent-encoded once or more."""
+    return rf"%(?:25)*(?:{digits})"
+
+
+_SLASH = _encoded("2[fF]|5[cC]")
+_SEPARATOR = rf"(?:/|{_SLASH})"
+_DOT = rf"(?:\.|{_encoded('2[eE]')})"
+_BLANKS = rf"(?:{_encoded('20')})*"
+_PARAMETERS = rf"(?:;|{_encoded('3[bB]')})"
+
+DOTS = rf"{_BLANKS}{_DOT}{_BLANKS}(?:{_DOT}{_BLANKS})?"
+"""`.` or `..`, however written."""
+
+_AMBIGUOUS = (
+    # a dot segment, with or without parameters
+    rf"{_SEPARATOR}{DOTS}(?:{_SEPARATOR}|{_PARAMETERS}|$)",
+    # an empty segment between two separators
+    rf"{_SEPARATOR}{_BLANKS}{_SEPARATOR}",
+    # a segment of nothing but parameters, with more behind it
+    rf"{_SEPARATOR}{_BLANKS}{_PARAMETERS}.*{_SEPARATOR}",
+    # control characters
+    _encoded("[01][0-9a-fA-F]|7[fF]"),
+    # longer UTF-8 than needed
+    _encoded("[cC][01]"),
+    rf"{_encoded('[eE]0')}{_encoded('[89][0-9a-fA-F]')}",
+    rf"{_encoded('[fF]0')}{_encoded('8[0-9a-fA-F]')}",
+    # % without two digits
+    r"%(?:[^0-9a-fA-F]|[0-9a-fA-F][^0-9a-fA-F]|[0-9a-fA-F]?$)",
+    # an encoded % whose digits are encoded, too
+    r"%(?:25)+[0-9a-fA-F]?%(?:25)+[0-9a-fA-F]{2}",
+)
+
+AMBIGUOUS = rf".*(?:{'|'.join(_AMBIGUOUS)}).*"
+
+ESCAPED_SLASH = rf".*{_SLASH}.*"
+"""An encoded slash or backslash anywhere: refused unless it is asked for."""
+
+REST_DOTS = rf"(?:{DOTS}(?:{_PARAMETERS}[^/]*)?(?:{_SEPARATOR}|$))"
+"""What must not begin the rest of a path whose prefix is stripped: it would become a dot segment
+(`/route../x` without `/route`). Kong drops `./` and `../` there; so do we, in every spelling."""

@@ -1,0 +1,136 @@
+"""Answers that Envoy makes itself, shaped and worded as Kong's. Source: admin-api.md §3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from envoy.config.accesslog.v3.accesslog_pb2 import (
+    AccessLogFilter,
+    ComparisonFilter,
+    ExtensionFilter,
+    ResponseFlagFilter,
+    StatusCodeFilter,
+)
+from envoy.config.core.v3.base_pb2 import (
+    DataSource,
+    HeaderValue,
+    HeaderValueOption,
+    RuntimeUInt32,
+)
+from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
+from envoy.config.route.v3.route_components_pb2 import DirectResponseAction
+from envoy.extensions.access_loggers.filters.cel.v3.cel_pb2 import ExpressionFilter
+from envoy.extensions.filters.network.http_connection_manager.v3 import (
+    http_connection_manager_pb2 as hcm,
+)
+from google.protobuf.any_pb2 import Any
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from scopegate.envoy import names
+
+NO_ROUTE = "no Route matched with those values"
+POLICY_UNAVAILABLE = "policy_unavailable"
+RETRY_AFTER_S = 5
+
+_UNEXPECTED = "An unexpected error occurred"
+_BY_FLAGS = (
+    # the upstream did not say anything, or no more, in time
+    (("UT", "SI"), 504, "The upstream server is timing out"),
+    # it did not take the connection, or broke it, or spoke no HTTP
+    (("UF", "UC", "UR", "UPE"), 502, "An invalid response was received from the upstream server"),
+    # there is nobody: its name does not resolve
+    (("UH", "NC"), 503, "name resolution failed"),
+    (("UO",), 503, "The upstream server is currently unavailable"),
+    (("NR",), 404, NO_ROUTE),
+)
+_BY_STATUS = {
+    400: "Bad request",
+    408: "Request timeout",
+    413: "Payload too large",
+    426: "Upgrade required",
+    431: "Request header or cookie too large",
+    500: _UNEXPECTED,
+    503: "The upstream server is currently unavailable",
+}
+# Routes and the policy service have written their answers; those stay as they are.
+_OUR_OWN = "response.code_details in ['direct_response', 'ext_authz_denied', 'lua_response']"
+
+
+def direct_answer(status: int, message: str, reason: str | None = None) -> DirectResponseAction:
+    """An answer of the route table's own: Kong's JSON, with a reason code beside it if given."""
+    return DirectResponseAction(status=status, body_format=_body(message, reason))
+
+
+def set_header(name: str, value: str) -> HeaderValueOption:
+    """Set a header, whatever is there; `value` may use Envoy's substitutions."""
+    return HeaderValueOption(
+        header=HeaderValue(key=name, value=value),
+        append_action=HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
+    )
+
+
+def request_id_header() -> HeaderValueOption:
+    """The request's id, on every answer."""
+    return set_header("X-Kong-Request-Id", f"%REQ({names.REQUEST_ID})%")
+
+
+def local_replies() -> hcm.LocalReplyConfig:
+    """What Envoy says when it answers itself; the first mapper that applies decides."""
+    unavailable = _mapper(_cel("response.code_details == 'ext_authz_error'"), 503, _UNEXPECTED)
+    unavailable.body_format_override.CopyFrom(_body(_UNEXPECTED, POLICY_UNAVAILABLE))
+    unavailable.headers_to_add.append(set_header("Retry-After", str(RETRY_AFTER_S)))
+    return hcm.LocalReplyConfig(
+        mappers=[
+            unavailable,
+            hcm.ResponseMapper(filter=_cel(_OUR_OWN), headers_to_add=[request_id_header()]),
+            *(_mapper(_flags(flags), status, text) for flags, status, text in _BY_FLAGS),
+            *(_mapper(_status(status), status, text) for status, text in _BY_STATUS.items()),
+            hcm.ResponseMapper(
+                filter=_status(0, at_least=True), headers_to_add=[request_id_header()]
+            ),
+        ]
+    )
+
+
+def _mapper(condition: AccessLogFilter, status: int, message: str) -> hcm.ResponseMapper:
+    return hcm.ResponseMapper(
+        filter=condition,
+        status_code=UInt32Value(value=status),
+        body_format_override=_body(message),
+        headers_to_add=[request_id_header()],
+    )
+
+
+def _body(message: str, reason: str | None = None) -> SubstitutionFormatString:
+    members = {"message": message} | ({"reason": reason} if reason else {})
+    lines = [f'  "{key}":{json.dumps(text)}'.replace("%", "%%") for key, text in members.items()]
+    lines.append(f'  "request_id":"%REQ({names.REQUEST_ID})%"')
+    text = "{\n" + ",\n".join(lines) + "\n}"
+    return SubstitutionFormatString(
+        text_format_source=DataSource(inline_string=text),
+        content_type="application/json; charset=utf-8",
+    )
+
+
+def _flags(flags: Sequence[str]) -> AccessLogFilter:
+    return AccessLogFilter(response_flag_filter=ResponseFlagFilter(flags=flags))
+
+
+def _status(status: int, *, at_least: bool = False) -> AccessLogFilter:
+    operator = ComparisonFilter.GE if at_least else ComparisonFilter.EQ
+    # Envoy insists on a key under which the number could be overridden at run time.
+    value = RuntimeUInt32(default_value=status, runtime_key="scopegate.local_reply_status")
+    return AccessLogFilter(
+        status_code_filter=StatusCodeFilter(comparison=ComparisonFilter(op=operator, value=value))
+    )
+
+
+def _cel(expression: str) -> AccessLogFilter:
+    config = Any()
+    config.Pack(ExpressionFilter(expression=expression))
+    return AccessLogFilter(
+        extension_filter=ExtensionFilter(
+            name="envoy.access_loggers.extension_filters.cel", typed_config=config
+        )
+    )

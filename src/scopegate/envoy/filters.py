@@ -1,0 +1,155 @@
+"""The HTTP filters that put a request to the policy service and do what it answered.
+
+ECDS hands them out, so that a change of the header names that policies may set changes filters
+and not listeners. On routes without a policy each is switched off by name; a route that says
+nothing is asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+
+from envoy.config.core.v3.backoff_pb2 import BackoffStrategy
+from envoy.config.core.v3.base_pb2 import DataSource, HeaderValue, RetryPolicy
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
+from envoy.config.core.v3.http_uri_pb2 import HttpUri
+from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    BufferSettings,
+    ExtAuthz,
+    ExtAuthzPerRoute,
+    HttpService,
+)
+from envoy.extensions.filters.http.header_to_metadata.v3.header_to_metadata_pb2 import Config
+from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua, LuaPerRoute
+from envoy.type.matcher.v3.metadata_pb2 import MetadataMatcher
+from envoy.type.matcher.v3.regex_pb2 import RegexMatchAndSubstitute
+from envoy.type.matcher.v3.string_pb2 import ListStringMatcher, StringMatcher
+from envoy.type.matcher.v3.value_pb2 import ValueMatcher
+from envoy.type.v3.http_status_pb2 import HttpStatus
+from google.protobuf.any_pb2 import Any
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from scopegate.envoy import names
+from scopegate.envoy.messages import duration, packed
+from scopegate.envoy.route_matches import regex
+from scopegate.envoy.settings import EnvoySettings
+from scopegate.ir.gateway import Gateway
+
+ASK_RETRIES = 3
+"""A worker that died is replaced by another on the same socket: asked again, at once."""
+
+# Headers of a refusal for the client: all but x-scopegate-* and x-envoy-*.
+_NOT_OURS = "(?i)(?:[^x]|x[^-]|x-[^es]|x-e[^n]|x-s[^c]).*"
+
+# What Envoy itself put among the client's headers.
+_NOT_THE_CLIENTS = (names.PROTOCOL, names.SNI, "x-envoy-external-address", "x-forwarded-proto")
+
+_SUBSTITUTIONS = {
+    names.POLICY: f"%METADATA(ROUTE:{names.METADATA}:policy)%",
+    names.ROUTE: f"%METADATA(ROUTE:{names.METADATA}:route)%",
+    names.SERVICE: f"%METADATA(ROUTE:{names.METADATA}:service)%",
+    names.CLIENT_IP: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+    names.SCHEME: "%REQ(:SCHEME)%",
+    names.PORT: "%DOWNSTREAM_LOCAL_PORT%",
+    "x-request-id": f"%REQ({names.REQUEST_ID})%",
+}
+
+
+def extensions(gateway: Gateway, settings: EnvoySettings) -> list[TypedExtensionConfig]:
+    """The filters that ECDS hands out, by name."""
+    head = _ask(gateway, settings, "head")
+    body = _ask(gateway, settings, "body")
+    body.with_request_body.CopyFrom(
+        BufferSettings(max_request_bytes=settings.body_limit_bytes, allow_partial_message=True)
+    )
+    source = files("scopegate.envoy").joinpath("apply.lua").read_text(encoding="utf-8")
+    apply = Lua(default_source_code=DataSource(inline_string=source))
+    return [
+        TypedExtensionConfig(name=names.ASK, typed_config=packed(head)),
+        TypedExtensionConfig(name=names.ASK_BODY, typed_config=packed(body)),
+        TypedExtensionConfig(name=names.APPLY, typed_config=packed(apply)),
+    ]
+
+
+def extension_types() -> Mapping[str, str]:
+    """Type URLs of these filters by name, in the order in which they run."""
+    lua, authz = Lua.DESCRIPTOR.full_name, ExtAuthz.DESCRIPTOR.full_name
+    kinds = {names.ASK: authz, names.ASK_BODY: authz, names.APPLY: lua}
+    return {name: f"type.googleapis.com/{kind}" for name, kind in kinds.items()}
+
+
+def unasked() -> Mapping[str, Any]:
+    """What a route without a policy says to the filters, by their names."""
+    no_question = packed(ExtAuthzPerRoute(disabled=True))
+    return {
+        names.ASK: no_question,
+        names.ASK_BODY: no_question,
+        names.APPLY: packed(LuaPerRoute(disabled=True)),
+    }
+
+
+def host_without_port() -> Config:
+    """Puts the host without its port where headers can be made of it."""
+    key_value = Config.KeyValuePair(
+        metadata_namespace=names.METADATA,
+        key="host",
+        regex_value_rewrite=RegexMatchAndSubstitute(
+            pattern=regex(r"^(.*?)(:[0-9]*)?$"), substitution=r"\1"
+        ),
+    )
+    return Config(request_rules=[Config.Rule(header=":authority", on_header_present=key_value)])
+
+
+def _ask(gateway: Gateway, settings: EnvoySettings, phase: str) -> ExtAuthz:
+    """Ask unless it is decided: the answer to the first question switches off the second."""
+    to_upstream = sorted(gateway.upstream_headers) + list(names.APPLIED)
+    to_client = sorted(gateway.downstream_headers | {"set-cookie"})
+    added = _SUBSTITUTIONS | {names.PHASE: phase}
+    return ExtAuthz(
+        stat_prefix=phase,
+        status_on_error=HttpStatus(code=503),
+        filter_enabled_metadata=MetadataMatcher(
+            filter=names.ANSWERS,
+            path=[MetadataMatcher.PathSegment(key=names.DECIDED)],
+            value=ValueMatcher(string_match=StringMatcher(exact="1")),
+            invert=True,
+        ),
+        allowed_headers=ListStringMatcher(patterns=[StringMatcher(safe_regex=regex(".*"))]),
+        disallowed_headers=_exactly(_NOT_THE_CLIENTS),
+        http_service=HttpService(
+            server_uri=HttpUri(
+                uri="http://policy",
+                cluster=names.POLICY_CLUSTER,
+                timeout=duration(settings.policy_timeout_ms),
+            ),
+            retry_policy=RetryPolicy(
+                retry_on="connect-failure,refused-stream,reset",
+                num_retries=UInt32Value(value=ASK_RETRIES),
+                # Envoy takes max_interval for the timeout of each try, too (seen in 1.40).
+                retry_back_off=BackoffStrategy(
+                    base_interval=duration(5), max_interval=duration(settings.policy_timeout_ms)
+                ),
+            ),
+            authorization_request=AuthorizationRequest(
+                headers_to_add=[HeaderValue(key=key, value=added[key]) for key in sorted(added)]
+            ),
+            authorization_response=AuthorizationResponse(
+                # Names, never a pattern: that would let the answer's own framing through.
+                allowed_upstream_headers=_exactly(to_upstream),
+                allowed_client_headers=ListStringMatcher(
+                    patterns=[StringMatcher(safe_regex=regex(_NOT_OURS))]
+                ),
+                allowed_client_headers_on_success=_exactly(to_client),
+                dynamic_metadata_from_headers=_exactly([names.DECIDED]),
+            ),
+        ),
+    )
+
+
+def _exactly(texts: Iterable[str]) -> ListStringMatcher:
+    return ListStringMatcher(
+        patterns=[StringMatcher(exact=text, ignore_case=True) for text in texts]
+    )

@@ -1,0 +1,238 @@
+"""Listeners: addresses, TLS, limits and what happens to every request before routing.
+
+A listener depends on the node's addresses, certificates and settings and on nothing that the Admin
+API can change: Envoy drains a listener whose resource changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
+from envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation
+from envoy.config.core.v3.address_pb2 import Address, SocketAddress
+from envoy.config.core.v3.base_pb2 import DataSource, TransportSocket
+from envoy.config.core.v3.config_source_pb2 import (
+    AggregatedConfigSource,
+    ApiVersion,
+    ConfigSource,
+    ExtensionConfigSource,
+)
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
+from envoy.config.core.v3.protocol_pb2 import (
+    Http1ProtocolOptions,
+    Http2ProtocolOptions,
+    HttpProtocolOptions,
+    SchemeHeaderTransformation,
+)
+from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
+from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain, ListenerFilter
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
+from envoy.extensions.filters.http.router.v3.router_pb2 import Router
+from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
+from envoy.extensions.filters.network.http_connection_manager.v3 import (
+    http_connection_manager_pb2 as hcm,
+)
+from envoy.extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2 import (
+    HeaderMutation as EarlyHeaderMutation,
+)
+from envoy.extensions.transport_sockets.tls.v3.common_pb2 import TlsCertificate
+from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import (
+    CommonTlsContext,
+    DownstreamTlsContext,
+)
+from envoy.type.matcher.v3.string_pb2 import StringMatcher
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+
+from scopegate.envoy import names
+from scopegate.envoy.answers import local_replies, set_header
+from scopegate.envoy.filters import extension_types, host_without_port
+from scopegate.envoy.messages import duration, packed
+from scopegate.envoy.route_matches import regex
+from scopegate.envoy.routes import table_name
+from scopegate.envoy.settings import EnvoySettings
+from scopegate.ir import gateway as ir
+
+# What a client must never say: our own words, Envoy's orders to itself, identities, where the
+# request came from (X-Forwarded-For alone stays, our word is appended to it), another path than
+# the one that was decided about. `_` counts as `-`: many servers take them for one.
+# Source: contract openid-connect.md §7, §22 (1).
+STRIPPED_HEADERS = "|".join(
+    (
+        "x[-_]scopegate[-_].*",
+        "x[-_]envoy[-_].*",
+        "x[-_]consumer[-_](?:id|username|custom[-_]id|groups)",
+        "x[-_]credential[-_](?:identifier|username)",
+        "x[-_]anonymous[-_]consumer",
+        "x[-_]authenticated[-_](?:groups|scope|userid)",
+        "x[-_]forwarded[-_](?:[^f].*|f(?:[^o].*)?|fo(?:[^r].*)?|for.+)",
+        "x_forwarded[-_]for|x-forwarded_for",
+        "forwarded",
+        "x[-_]real[-_]ip",
+        "x[-_]kong[-_]request[-_]id",
+        "x[-_]original[-_]url|x[-_]rewrite[-_]url",
+    )
+)
+
+# No header values and no query: either may hold a credential.
+_LOGGED = {
+    "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
+    "request_id": f"%REQ({names.REQUEST_ID})%",
+    "client_ip": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+    "method": "%REQ(:METHOD)%",
+    "path": "%PATH(NQ:ORIG_OR_PATH)%",
+    "protocol": "%PROTOCOL%",
+    "status": "%RESPONSE_CODE%",
+    "flags": "%RESPONSE_FLAGS%",
+    "details": "%RESPONSE_CODE_DETAILS%",
+    "reason": f"%METADATA(ROUTE:{names.METADATA}:reason)%",
+    "route": f"%METADATA(ROUTE:{names.METADATA}:route)%",
+    "route_name": f"%METADATA(ROUTE:{names.METADATA}:route_name)%",
+    "service": f"%METADATA(ROUTE:{names.METADATA}:service)%",
+    "service_name": f"%METADATA(ROUTE:{names.METADATA}:service_name)%",
+    "upstream": "%UPSTREAM_HOST%",
+    "bytes_received": "%BYTES_RECEIVED%",
+    "bytes_sent": "%BYTES_SENT%",
+    "duration_ms": "%DURATION%",
+}
+
+
+def envoy_listener(listener: ir.Listener, settings: EnvoySettings) -> Listener:
+    """One address."""
+    chain = FilterChain(
+        filters=[
+            Filter(
+                name="envoy.filters.network.http_connection_manager",
+                typed_config=packed(_connection_manager(listener, settings)),
+            )
+        ]
+    )
+    result = Listener(
+        name=listener.name,
+        address=Address(
+            socket_address=SocketAddress(address=listener.address, port_value=listener.port)
+        ),
+        per_connection_buffer_limit_bytes=UInt32Value(value=settings.buffer_limit_bytes),
+    )
+    if listener.tls is not None:
+        chain.transport_socket.CopyFrom(
+            TransportSocket(
+                name="envoy.transport_sockets.tls", typed_config=packed(_tls(listener.tls))
+            )
+        )
+        result.listener_filters.append(
+            ListenerFilter(
+                name="envoy.filters.listener.tls_inspector", typed_config=packed(TlsInspector())
+            )
+        )
+    result.filter_chains.append(chain)
+    return result
+
+
+def _connection_manager(
+    listener: ir.Listener, settings: EnvoySettings
+) -> hcm.HttpConnectionManager:
+    manager = hcm.HttpConnectionManager(
+        stat_prefix=listener.name,
+        rds=hcm.Rds(route_config_name=table_name(listener), config_source=_over_ads()),
+        http_filters=list(_http_filters()),
+        normalize_path=BoolValue(value=True),
+        merge_slashes=True,
+        path_with_escaped_slashes_action=hcm.HttpConnectionManager.KEEP_UNCHANGED,
+        # The peer is the client; X-Forwarded-For is appended to in the route table, as Kong does.
+        use_remote_address=BoolValue(value=True),
+        skip_xff_append=True,
+        internal_address_config=hcm.HttpConnectionManager.InternalAddressConfig(),
+        # The client's X-Request-Id is its own; ours is made below.
+        generate_request_id=BoolValue(value=False),
+        early_header_mutation_extensions=[
+            TypedExtensionConfig(
+                name="scopegate.arrival",
+                typed_config=packed(EarlyHeaderMutation(mutations=list(_on_arrival(listener)))),
+            )
+        ],
+        scheme_header_transformation=SchemeHeaderTransformation(
+            scheme_to_overwrite="https" if listener.tls else "http"
+        ),
+        upgrade_configs=[hcm.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
+        local_reply_config=local_replies(),
+        server_name=settings.server_name,
+        server_header_transformation=hcm.HttpConnectionManager.APPEND_IF_ABSENT,
+        max_request_headers_kb=UInt32Value(value=settings.headers_limit_kib),
+        common_http_protocol_options=HttpProtocolOptions(
+            max_headers_count=UInt32Value(value=settings.headers_limit_count),
+            headers_with_underscores_action=HttpProtocolOptions.ALLOW,
+        ),
+        http_protocol_options=Http1ProtocolOptions(accept_http_10=True),
+        http2_protocol_options=Http2ProtocolOptions(
+            max_concurrent_streams=UInt32Value(value=128),
+            initial_stream_window_size=UInt32Value(value=256 * 1024),
+            initial_connection_window_size=UInt32Value(value=1024 * 1024),
+        ),
+        request_headers_timeout=duration(settings.request_headers_timeout_ms),
+        stream_idle_timeout=duration(settings.stream_idle_timeout_ms),
+    )
+    if settings.access_log_path is not None:
+        manager.access_log.append(_access_log(settings.access_log_path))
+    return manager
+
+
+def _http_filters() -> Iterator[hcm.HttpFilter]:
+    yield hcm.HttpFilter(name=names.HOST, typed_config=packed(host_without_port()))
+    for name, type_url in extension_types().items():
+        source = ExtensionConfigSource(config_source=_over_ads(), type_urls=[type_url])
+        yield hcm.HttpFilter(name=name, config_discovery=source)
+    yield hcm.HttpFilter(
+        name=names.ROUTER, typed_config=packed(Router(suppress_envoy_headers=True))
+    )
+
+
+def _over_ads() -> ConfigSource:
+    """Wait for it: a listener without its routes or filters must not take requests."""
+    return ConfigSource(
+        ads=AggregatedConfigSource(),
+        resource_api_version=ApiVersion.V3,
+        initial_fetch_timeout=duration(0),
+    )
+
+
+def _on_arrival(listener: ir.Listener) -> Iterator[HeaderMutation]:
+    """What happens to the headers of every request before anything reads them."""
+    ours = StringMatcher(safe_regex=regex(STRIPPED_HEADERS))
+    yield HeaderMutation(remove_on_match=HeaderMutation.RemoveOnMatch(key_matcher=ours))
+    yield from _new_request_id()
+    yield HeaderMutation(append=set_header(names.PROTOCOL, "%PROTOCOL%"))
+    if listener.tls is not None:
+        yield HeaderMutation(append=set_header(names.SNI, "%REQUESTED_SERVER_NAME%"))
+
+
+def _new_request_id() -> Iterator[HeaderMutation]:
+    """32 random hexadecimal digits, as Kong's are: the first eight of four random UUIDs."""
+    parts = [f"x-scopegate-id-{number}" for number in range(4)]
+    for part in parts:
+        yield HeaderMutation(append=set_header(part, "%UNIQUE_ID%"))
+    joined = "".join(f"%REQ({part}):8%" for part in parts)
+    yield HeaderMutation(append=set_header(names.REQUEST_ID, joined))
+    for part in parts:
+        yield HeaderMutation(remove=part)
+
+
+def _access_log(path: str) -> AccessLog:
+    line = Struct()
+    line.update(_LOGGED)
+    log = FileAccessLog(path=path, log_format=SubstitutionFormatString(json_format=line))
+    return AccessLog(name="envoy.access_loggers.file", typed_config=packed(log))
+
+
+def _tls(identity: ir.TlsIdentity) -> DownstreamTlsContext:
+    certificate = TlsCertificate(
+        certificate_chain=DataSource(filename=identity.certificate_path),
+        private_key=DataSource(filename=identity.private_key_path),
+    )
+    return DownstreamTlsContext(
+        common_tls_context=CommonTlsContext(
+            tls_certificates=[certificate], alpn_protocols=["h2", "http/1.1"]
+        )
+    )

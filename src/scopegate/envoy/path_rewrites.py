@@ -1,0 +1,74 @@
+"""How a path is joined to the service's: Kong's table for v0 in terms of Envoy's regex rewrite.
+
+Source: contract admin-api.md §3 (upstream path).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from scopegate.envoy.ambiguous_paths import REST_DOTS
+from scopegate.ir.gateway import Forward, PathMatch
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Replace what `pattern` (RE2, anchored at the start) finds in the path by `substitution`."""
+
+    pattern: str
+    substitution: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """How a route's requests are rewritten.
+
+    usual      for all but those below; None: the path stays
+    exact      for paths of which nothing is left when the prefix is stripped; None: as usual
+    exact_end  RE2 that these paths must match beside the route's own pattern; "": no more
+    """
+
+    usual: Rewrite | None
+    exact: Rewrite | None = None
+    exact_end: str = ""
+
+
+def joining(path: PathMatch | None, forward: Forward) -> Joining:
+    """The rewrites that join a request's path to the service's base path."""
+    base = forward.base_path
+    stem = base.removesuffix("/")
+    if not forward.strip_path or path is None or path == PathMatch("prefix", "/"):
+        if base == "/":
+            return Joining(None)
+        # `/` alone becomes the base path, anything else is put behind it
+        pattern = "^/" if base.endswith("/") else "^(?:/$)?"
+        return Joining(_rewrite(pattern, base))
+    start = anchored(path)
+    usual = _rewrite(f"^{start}{REST_DOTS}?/?", f"{stem}/")
+    if not stem:
+        return Joining(usual)
+    # Nothing left: the base path, with a slash at its end only when the request had one.
+    exact = _rewrite(f"^{start}", stem)
+    if path.kind == "prefix":
+        return Joining(usual) if path.value.endswith("/") else Joining(usual, exact)
+    return Joining(usual, exact, "[^?]*[^/?]" if base.endswith("/") else "/|[^?]*[^/?]")
+
+
+def anchored(path: PathMatch) -> str:
+    """RE2 for what the route's path matches, as one unit without anchor."""
+    if path.kind == "regex":
+        return f"(?:{path.value})"
+    # Hexadecimal digits may come in either case.
+    return re.sub("%[0-9A-F]{2}", lambda found: f"(?i:{found[0]})", re.escape(path.value))
+
+
+def stripped_prefix(path: PathMatch | None, forward: Forward) -> str | None:
+    """The text for X-Forwarded-Prefix, when a fixed text other than `/` is stripped."""
+    if not forward.strip_path or path is None or path.kind == "regex" or path.value == "/":
+        return None
+    return path.value
+
+
+def _rewrite(pattern: str, substitution: str) -> Rewrite:
+    return Rewrite(pattern, substitution.replace("\\", "\\\\"))

@@ -1,0 +1,78 @@
+"""Everything that one Envoy is told, by kind and name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+
+from scopegate.envoy.clusters import envoy_cluster
+from scopegate.envoy.filters import extensions
+from scopegate.envoy.listeners import envoy_listener
+from scopegate.envoy.messages import packed
+from scopegate.envoy.routes import route_table
+from scopegate.envoy.settings import EnvoySettings
+from scopegate.ir.gateway import Gateway
+
+CLUSTERS = f"type.googleapis.com/{Cluster.DESCRIPTOR.full_name}"
+EXTENSIONS = f"type.googleapis.com/{TypedExtensionConfig.DESCRIPTOR.full_name}"
+LISTENERS = f"type.googleapis.com/{Listener.DESCRIPTOR.full_name}"
+ROUTES = f"type.googleapis.com/{RouteConfiguration.DESCRIPTOR.full_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One thing that Envoy is told. `version` is a hash of the content."""
+
+    version: str
+    content: Any
+
+    @classmethod
+    def of(cls, message: Message) -> Resource:
+        content = packed(message)
+        return cls(hashlib.sha256(content.value).hexdigest()[:16], content)
+
+
+ResourceSet = Mapping[str, Resource]
+"""All resources of one kind, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What one Envoy is told."""
+
+    clusters: ResourceSet = field(default_factory=dict)
+    extensions: ResourceSet = field(default_factory=dict)
+    listeners: ResourceSet = field(default_factory=dict)
+    routes: ResourceSet = field(default_factory=dict)
+
+    def of_kind(self, type_url: str) -> ResourceSet:
+        """The resources of the kind that Envoy calls by this URL."""
+        kinds = {
+            CLUSTERS: self.clusters,
+            EXTENSIONS: self.extensions,
+            LISTENERS: self.listeners,
+            ROUTES: self.routes,
+        }
+        return kinds[type_url]
+
+
+def gateway_resources(gateway: Gateway, settings: EnvoySettings) -> Resources:
+    """The second compiler pass: pure, the same gateway gives the same bytes."""
+    return Resources(
+        clusters=_by_name(envoy_cluster(cluster, settings) for cluster in gateway.clusters),
+        extensions=_by_name(extensions(gateway, settings)),
+        listeners=_by_name(envoy_listener(listener, settings) for listener in gateway.listeners),
+        routes=_by_name(route_table(gateway, listener) for listener in gateway.listeners),
+    )
+
+
+def _by_name(messages: Iterable[Message]) -> ResourceSet:
+    return {message.name: Resource.of(message) for message in messages}
