@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -34,6 +36,7 @@ class ChildSpec:
     before_end    awaited before the child is asked to end (drain)
     grace_s       from SIGTERM to SIGKILL
     silent        its stdout goes nowhere
+    logs_json     its stderr is JSON lines with `level` and `event`, written anew as our own
     """
 
     name: str
@@ -44,6 +47,7 @@ class ChildSpec:
     before_end: Callable[[], Awaitable[None]] | None = None
     grace_s: float = 5.0
     silent: bool = False
+    logs_json: bool = False
 
 
 class Ending(Enum):
@@ -138,13 +142,40 @@ class Child:
             pass_fds=self.spec.descriptors,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL if self.spec.silent else None,
+            stderr=asyncio.subprocess.PIPE if self.spec.logs_json else None,
             # Ctrl-C in a terminal goes to the supervisor alone, which ends us in the right order.
             start_new_session=True,
         )
         self._log.info("process started", pid=self._process.pid)
         if self._ending.is_set():
             self.kill()
+        if self._process.stderr is not None:
+            await self._write_anew(self._process.stderr)
         return await self._process.wait()
+
+    async def _write_anew(self, lines: asyncio.StreamReader) -> None:
+        """Log what the child logs, in our form and without credentials, until it ends."""
+        while True:
+            try:
+                line = await lines.readline()
+            except ValueError:
+                # Longer than asyncio holds: what was read of it is gone, the rest comes next.
+                continue
+            if not line:
+                return
+            level, event, fields = _log_line(line)
+            self._log.log(level, event, **fields)
+
+
+def _log_line(line: bytes) -> tuple[int, str, dict[str, Any]]:
+    """Level, event and fields of a JSON line; a line that is none is a warning."""
+    text = line.decode("utf-8", "backslashreplace").rstrip()
+    try:
+        document = json.loads(text)
+        level = logging.getLevelNamesMapping()[document.pop("level").upper()]
+        return level, str(document.pop("event")), {"logger": document.get("logger")}
+    except (ValueError, KeyError, AttributeError):
+        return logging.WARNING, text, {}
 
 
 class _Delay:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -56,6 +57,18 @@ def probe_proxy_ports(settings: Settings) -> None:
     """
     for address in settings.proxy_listen:
         probe_tcp(address, setting_label(settings, "proxy_listen"))
+
+
+def await_free_ports(settings: Settings, limit_s: float) -> None:
+    """Give processes that are about to end time to let go of our ports."""
+    deadline_s = time.monotonic() + limit_s
+    for address in (*settings.proxy_listen, *settings.admin_listen, *settings.status_listen):
+        while time.monotonic() < deadline_s:
+            try:
+                probe_tcp(address, "")
+                break
+            except CannotStart:
+                time.sleep(0.02)
 
 
 def setting_label(settings: Settings, name: str) -> str:

@@ -94,10 +94,11 @@ class Prefix:
                 raise self._unusable(folder, PermissionError(0, "permission denied"))
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[bool]:
         """Hold the lock. Raises CannotStart when another Scopegate has it.
 
-        The kernel takes the lock back when the process ends, however it ends.
+        The kernel takes the lock back when the process ends, however it ends. Yields whether the
+        one before us was killed: its children may be about to end just now.
         """
         handle = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -109,9 +110,13 @@ class Prefix:
                     f"prefix: Scopegate already runs on {self.root} (process {pid or 'unknown'});"
                     " end it first, or set another prefix"
                 ) from None
+            was_killed = bool(os.read(handle, 1))
             os.ftruncate(handle, 0)
-            os.write(handle, f"{os.getpid()}\n".encode())
-            yield
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+            try:
+                yield was_killed
+            finally:
+                os.ftruncate(handle, 0)
         finally:
             os.close(handle)
 

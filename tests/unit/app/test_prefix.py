@@ -58,11 +58,12 @@ def test_a_second_scopegate_on_the_same_prefix_is_refused(tmp_path: Path) -> Non
         with pytest.raises(CannotStart) as caught, Prefix(tmp_path).locked():
             pass
         assert f"Scopegate already runs on {tmp_path} (process {os.getpid()})" in str(caught.value)
-    with prefix.locked():
+    with prefix.locked() as was_killed:
+        assert not was_killed
         assert prefix.lock.read_text() == f"{os.getpid()}\n"
 
 
-def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+def test_the_lock_of_a_killed_process_is_free_and_tells_of_it(tmp_path: Path) -> None:
     prefix = Prefix(tmp_path)
     prefix.prepare()
     program = (
@@ -78,5 +79,5 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
             pass
         other.kill()
         other.wait()
-    with prefix.locked():
-        pass
+    with prefix.locked() as was_killed:
+        assert was_killed

@@ -1,0 +1,93 @@
+"""`scopegate check`: would it start? Everything that `start` needs, looked at and left as it is."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ParamSpec
+
+from scopegate.app.certificates import check_pair, pair_of
+from scopegate.app.envoy_child import envoy_version
+from scopegate.app.http_client import tls_context
+from scopegate.app.listening import probe_tcp, setting_label
+from scopegate.app.prefix import Prefix
+from scopegate.app.refusal import CannotStart
+from scopegate.app.setting_values import ListenAddress
+from scopegate.app.settings import Settings, warnings
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One line of the list. `ok` None: not wrong, and worth a thought."""
+
+    ok: bool | None
+    what: str
+
+
+def check(settings: Settings) -> Iterator[Verdict]:
+    """What is good, what is not and what to do about it, in the order of a start."""
+    sources = sorted({given.where.partition(":")[0] for given in settings.given.values()})
+    yield Verdict(True, f"settings: right (from {', '.join(sources)})")
+    yield from (Verdict(None, warning) for warning in warnings(settings))
+    yield from _verdicts(_look_at_prefix, settings)
+    for name, addresses in (
+        ("proxy_listen", settings.proxy_listen),
+        ("admin_listen", settings.admin_listen),
+        ("status_listen", settings.status_listen),
+    ):
+        for address in addresses:
+            yield from _verdicts(_look_at_port, name, address, setting_label(settings, name))
+    yield from _verdicts(_look_at_certificate, settings)
+    yield from _verdicts(_look_at_authorities, settings)
+    yield from _verdicts(_look_at_envoy)
+
+
+def _verdicts(look: Callable[P, str], *args: P.args, **kwargs: P.kwargs) -> Iterator[Verdict]:
+    try:
+        yield Verdict(True, look(*args, **kwargs))
+    except CannotStart as error:
+        yield from (Verdict(False, line) for line in error.lines)
+
+
+def _look_at_prefix(settings: Settings) -> str:
+    prefix = Prefix(settings.prefix)
+    prefix.check_socket_paths()
+    existing = next(path for path in (prefix.root, *prefix.root.parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise CannotStart(
+            f"{setting_label(settings, 'prefix')}: {existing} cannot be written by this user; make"
+            " it writable, or set another prefix"
+        )
+    if prefix.lock.exists():
+        with prefix.locked():
+            pass
+    return f"prefix: {prefix.root} can be written"
+
+
+def _look_at_port(name: str, address: ListenAddress, label: str) -> str:
+    probe_tcp(address, label)
+    return f"{name}: {address} is free"
+
+
+def _look_at_certificate(settings: Settings) -> str:
+    if not any(address.ssl for address in settings.proxy_listen):
+        return "ssl_cert: not needed, no port has TLS"
+    if settings.ssl_cert is None:
+        return "ssl_cert: not set; a self-signed one for localhost will be used"
+    pair = pair_of(settings, Prefix(settings.prefix))
+    check_pair(pair, datetime.datetime.now(datetime.UTC))
+    return f"ssl_cert: {pair.certificate} and its key belong together"
+
+
+def _look_at_authorities(settings: Settings) -> str:
+    tls_context(settings.lua_ssl_trusted_certificate)
+    believed = settings.lua_ssl_trusted_certificate or "the system's authorities"
+    return f"lua_ssl_trusted_certificate: {believed} can be read"
+
+
+def _look_at_envoy() -> str:
+    return f"envoy: version {envoy_version()} runs on this machine"

@@ -1,0 +1,160 @@
+"""The command line as people call it: help that teaches, one line when something is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from scopegate.app.command_line import CANNOT_RUN, WRONG_SETTINGS
+from scopegate.app.prefix import Prefix
+
+SCOPEGATE = Path(sys.executable).with_name("scopegate")
+
+
+def called(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if "SCOPEGATE" not in name}
+    return subprocess.run(
+        [str(SCOPEGATE), *arguments],
+        cwd=folder,
+        env={**clean, "COLUMNS": "100", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("-h",), ()])
+def test_the_help_says_how_to_begin(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    said = called(tmp_path, *arguments)
+    shown = said.stdout + said.stderr
+    for text in ("scopegate demo", "scopegate start", "http POST localhost:8001/services", "check"):
+        assert text in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "example"),
+    [
+        ("start", "scopegate start -c /etc/scopegate/scopegate.conf"),
+        ("demo", "scopegate demo --proxy-port 9000"),
+        ("check", "scopegate check -c scopegate.conf"),
+    ],
+)
+def test_every_command_has_an_example(tmp_path: Path, command: str, example: str) -> None:
+    said = called(tmp_path, command, "--help")
+    assert said.returncode == 0
+    assert example in said.stdout
+
+
+@pytest.mark.parametrize("command", ["start", "check"])
+def test_wrong_settings_are_lines_and_exit_code_2(tmp_path: Path, command: str) -> None:
+    (tmp_path / "my.conf").write_text("log_level = loud\n")
+    said = called(tmp_path, command, "-c", "my.conf", SCOPEGATE_PROXY_LISTN="x")
+    assert said.returncode == WRONG_SETTINGS
+    assert said.stdout == ""
+    assert said.stderr.splitlines() == [
+        "scopegate: SCOPEGATE_PROXY_LISTN in the environment is no setting: did you mean"
+        " proxy_listen?",
+        'scopegate: my.conf:1: log_level = "loud" is wrong: it should be debug or info or warn or'
+        " error or crit",
+    ]
+    assert not (tmp_path / ".scopegate").exists()
+
+
+def test_a_prefix_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said = called(tmp_path, "start", SCOPEGATE_PREFIX="file/state")
+    assert said.returncode == CANNOT_RUN
+    assert re.fullmatch(r"scopegate: prefix: .*: not a directory; make .*\n", said.stderr)
+
+
+def test_markup_in_a_value_is_shown_as_it_is(tmp_path: Path) -> None:
+    said = called(tmp_path, "start", SCOPEGATE_LOG_LEVEL="[red]x[/]")
+    assert 'log_level = "[red]x[/]" is wrong' in said.stderr
+
+
+def test_an_unknown_option_or_port_is_a_usage_error(tmp_path: Path) -> None:
+    assert called(tmp_path, "start", "--colour").returncode == 2
+    assert called(tmp_path, "demo", "--proxy-port", "0").returncode == 2
+
+
+def test_version_names_all_three(tmp_path: Path) -> None:
+    said = called(tmp_path, "version")
+    assert re.fullmatch(
+        r"scopegate \d+\.\d+\.\d+\nenvoy \d+\.\d+\.\d+\npython 3\.\d+\.\d+\n", said.stdout
+    )
+
+
+@pytest.fixture
+def listen() -> dict[str, str]:
+    with ExitStack() as stack:
+        free = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(4)]
+        ports = [each.getsockname()[1] for each in free]
+    return {
+        "SCOPEGATE_PROXY_LISTEN": f"127.0.0.1:{ports[0]}, 127.0.0.1:{ports[1]} ssl",
+        "SCOPEGATE_ADMIN_LISTEN": f"127.0.0.1:{ports[2]}",
+        "SCOPEGATE_STATUS_LISTEN": f"127.0.0.1:{ports[3]}",
+    }
+
+
+def test_check_ticks_everything_off_and_leaves_no_trace(
+    tmp_path: Path, listen: dict[str, str]
+) -> None:
+    said = called(tmp_path, "check", **listen)
+    assert said.returncode == 0, said.stdout
+    lines = said.stdout.splitlines()
+    assert [line[0] for line in lines] == ["✓"] * 9
+    assert lines[0] == (
+        "✓ settings: right (from SCOPEGATE_ADMIN_LISTEN, SCOPEGATE_PROXY_LISTEN,"
+        " SCOPEGATE_STATUS_LISTEN, default)"
+    )
+    assert lines[-1].startswith("✓ envoy: version ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_says_everything_that_is_in_the_way(tmp_path: Path, listen: dict[str, str]) -> None:
+    host, _, port = listen["SCOPEGATE_ADMIN_LISTEN"].partition(":")
+    (tmp_path / "file").write_text("")
+    with socket.create_server((host, int(port))):
+        said = called(
+            tmp_path,
+            "check",
+            **listen,
+            SCOPEGATE_PREFIX="file/p",
+            SCOPEGATE_LUA_SSL_TRUSTED_CERTIFICATE="none.pem",
+            SCOPEGATE_SSL_CERT="none.crt",
+            SCOPEGATE_SSL_CERT_KEY="none.key",
+        )
+    assert said.returncode == CANNOT_RUN
+    wrong = [line for line in said.stdout.splitlines() if line.startswith("✗")]
+    assert [line.split()[1].rstrip(":") for line in wrong] == [
+        "prefix",
+        "admin_listen",
+        "ssl_cert",
+        "lua_ssl_trusted_certificate",
+    ]
+
+
+def test_check_knows_that_scopegate_runs_already(tmp_path: Path, listen: dict[str, str]) -> None:
+    prefix = Prefix(tmp_path / "p")
+    prefix.prepare()
+    with prefix.locked():
+        said = called(tmp_path, "check", **listen, SCOPEGATE_PREFIX="p")
+    assert said.returncode == CANNOT_RUN
+    assert f"Scopegate already runs on {tmp_path}/p" in said.stdout
+
+
+def test_check_warns_of_an_admin_api_that_others_can_reach(
+    tmp_path: Path, listen: dict[str, str]
+) -> None:
+    port = listen["SCOPEGATE_ADMIN_LISTEN"].rpartition(":")[2]
+    said = called(tmp_path, "check", **listen | {"SCOPEGATE_ADMIN_LISTEN": f"0.0.0.0:{port}"})
+    assert said.returncode == 0
+    assert "! admin_listen: 0.0.0.0" in said.stdout
