@@ -1,6 +1,6 @@
 """A policy worker: uvicorn on the Unix socket that Envoy asks.
 
-    python -m scopegate.app.policy_process      (started by the supervisor)
+python -m scopegate.app.policy_process      (started by the supervisor)
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any, cast
 
 import uvicorn
@@ -74,3 +75,28 @@ class _Server(uvicorn.Server):
 
     def end(self) -> None:
         self.should_exit = True
+
+
+def main() -> None:
+    """What the supervisor starts."""
+    run(take_over(), _policy_service)
+
+
+def _policy_service(handover: Handover, client: AiohttpClient, metrics: Metrics) -> Application:
+    # Loaded by name, once the log works: what goes wrong here is a line in it.
+    service = import_module("scopegate.policy.service")
+    return cast(
+        Application,
+        service.create_app(
+            policy_dir=handover.prefix.policies,
+            shared_state_path=handover.prefix.shared_state,
+            control_socket=handover.prefix.control_socket,
+            log=logger(),
+            metrics=metrics,
+            http_client=client,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from scopegate.app.handover import VARIABLE, Handover, handover_to
+from scopegate.app import policy_process
+from scopegate.app.handover import VARIABLE, Handover, handover_to, take_over
 from scopegate.app.listening import open_unix
 from scopegate.app.prefix import Prefix
 from scopegate.app.settings import load_settings
@@ -148,11 +150,31 @@ async def test_a_worker_that_is_told_to_end_finishes_and_closes(prefix: Prefix) 
         idle.close()
 
 
+def test_the_policy_service_gets_its_folders_and_its_ports(
+    prefix: Prefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+    service = ModuleType("scopegate.policy.service")
+    service.create_app = lambda **all_of_it: given.update(all_of_it) or "application"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "scopegate.policy.service", service)
+    settings = load_settings(None, {"SCOPEGATE_PREFIX": str(prefix.root)})
+    handover = Handover("policy-0", settings, {})
+    client, metrics = object(), object()
+    made = policy_process._policy_service(handover, client, metrics)  # type: ignore[arg-type]
+    assert made == "application"
+    assert given.pop("log") is not None
+    assert given == {
+        "policy_dir": prefix.root / "policies",
+        "shared_state_path": prefix.root / "state.db",
+        "control_socket": prefix.root / "run/control.sock",
+        "metrics": metrics,
+        "http_client": client,
+    }
+
+
 def test_a_handover_is_the_same_on_the_other_side(
     prefix: Prefix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scopegate.app.handover import take_over
-
     environment: dict[str, Any] = {"SCOPEGATE_PREFIX": "here", "SCOPEGATE_PROXY_WORKERS": "3"}
     monkeypatch.chdir(prefix.root)
     settings = load_settings(None, environment)
