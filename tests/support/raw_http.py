@@ -40,8 +40,8 @@ class RawConnection:
         self.writer = writer
 
     @classmethod
-    async def open(cls, port: int) -> RawConnection:
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
+    async def open(cls, port: int, **tls) -> RawConnection:
+        return cls(*await asyncio.open_connection("127.0.0.1", port, **tls))
 
     async def send(
         self,

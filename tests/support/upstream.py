@@ -57,7 +57,7 @@ class Upstream:
         writer.close()
 
     async def _answer(self, request: Received, writer: asyncio.StreamWriter) -> None:
-        _, kind, *rest = request.target.partition("?")[0].split("/") + [""]
+        _, kind, *rest = [*request.target.partition("?")[0].split("/"), ""]
         status, body = 200, None
         if kind == "stream":
             writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")

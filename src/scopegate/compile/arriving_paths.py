@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from string import ascii_letters, digits
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
-_UNRESERVED = ascii_letters + digits + "-._~"
 # Envoy leaves these as they are; it encodes the rest of ASCII (seen in 1.40).
-_AS_WRITTEN = _UNRESERVED + "/!$&'()*+,;=:@[]%"
+_AS_WRITTEN = ascii_letters + digits + "-._~" + "/!$&'()*+,;=:@[]%"
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _METACHARACTERS = frozenset("\\.[](){}*+?|^$")
 _TOKEN = re.compile(
@@ -30,8 +29,11 @@ _SET_MEMBER = re.compile(
 
 
 def arriving_prefix(path: str) -> str:
-    """A plain path, percent-encoded as it arrives, hexadecimal digits in upper case."""
-    return _ENCODED.sub(lambda found: _normal_escape(found[0]), quote(path, safe=_AS_WRITTEN))
+    """A plain path, percent-encoded as it arrives, hexadecimal digits in upper case.
+
+    What is encoded although it arrives decoded (`%61`) stays, and matches nothing, as in Kong.
+    """
+    return _ENCODED.sub(lambda found: found[0].upper(), quote(path, safe=_AS_WRITTEN))
 
 
 def arriving_regex(pattern: str) -> str:
@@ -75,7 +77,7 @@ def _tokens(pattern: str) -> Iterator[tuple[str, str]]:
 def _arriving_token(kind: str, text: str) -> str:
     match kind:
         case "encoded":
-            return _alternatives([_normal_escape(text)])
+            return _alternatives([text.upper()])
         case "set" if not text.startswith("[^"):
             encodings = [_encoding(member) for member in _singles(text) if _encoding(member)]
             return _alternatives(encodings, beside=text) if encodings else text
@@ -107,12 +109,8 @@ def _encoding(text: str) -> str:
 
 def _alternatives(encodings: list[str], beside: str = "") -> str:
     """Encodings in either case of their digits, as one unit for a quantifier."""
-    texts = [f"(?i:{text})" if text.startswith("%") else re.escape(text) for text in encodings]
+    texts = [f"(?i:{text})" for text in encodings]
     if not beside and len(texts) == 1:
         return texts[0]
     return f"(?:{'|'.join([*filter(None, [beside]), *texts])})"
 
-
-def _normal_escape(escape: str) -> str:
-    character = unquote(escape, errors="replace")
-    return character if character in _UNRESERVED else escape.upper()

@@ -20,13 +20,17 @@ _SEPARATOR = rf"(?:/|{_SLASH})"
 _DOT = rf"(?:\.|{_encoded('2[eE]')})"
 _BLANKS = rf"(?:{_encoded('20')})*"
 _PARAMETERS = rf"(?:;|{_encoded('3[bB]')})"
+# Where a segment may end for somebody: at a separator, or what he takes for the beginning of
+# parameters, a query or a fragment.
+_END = rf"(?:{_SEPARATOR}|;|{_encoded('3[bBfF]|23')}|$)"
+_UNRESERVED = "2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aAeE]"
 
 DOTS = rf"{_BLANKS}{_DOT}{_BLANKS}(?:{_DOT}{_BLANKS})?"
 """`.` or `..`, however written."""
 
 _AMBIGUOUS = (
     # a dot segment, with or without parameters
-    rf"{_SEPARATOR}{DOTS}(?:{_SEPARATOR}|{_PARAMETERS}|$)",
+    rf"{_SEPARATOR}{DOTS}{_END}",
     # an empty segment between two separators
     rf"{_SEPARATOR}{_BLANKS}{_SEPARATOR}",
     # a segment of nothing but parameters, with more behind it
@@ -39,6 +43,8 @@ _AMBIGUOUS = (
     rf"{_encoded('[fF]0')}{_encoded('8[0-9a-fA-F]')}",
     # % without two digits
     r"%(?:[^0-9a-fA-F]|[0-9a-fA-F][^0-9a-fA-F]|[0-9a-fA-F]?$)",
+    # letters, digits, - . _ ~ encoded more than once: nobody encodes them even once
+    rf"%(?:25)+(?:{_UNRESERVED})",
     # an encoded % whose digits are encoded, too
     r"%(?:25)+[0-9a-fA-F]?%(?:25)+[0-9a-fA-F]{2}",
 )
@@ -48,6 +54,6 @@ AMBIGUOUS = rf".*(?:{'|'.join(_AMBIGUOUS)}).*"
 ESCAPED_SLASH = rf".*{_SLASH}.*"
 """An encoded slash or backslash anywhere: refused unless it is asked for."""
 
-REST_DOTS = rf"(?:{DOTS}(?:{_PARAMETERS}[^/]*)?(?:{_SEPARATOR}|$))"
+REST_DOTS = rf"(?:{DOTS}(?:(?:;|{_encoded('3[bBfF]|23')})[^/]*)?(?:{_SEPARATOR}|$))"
 """What must not begin the rest of a path whose prefix is stripped: it would become a dot segment
 (`/route../x` without `/route`). Kong drops `./` and `../` there; so do we, in every spelling."""

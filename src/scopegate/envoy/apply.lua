@@ -43,17 +43,20 @@ local function set_body(handle, change)
 end
 
 local function apply(handle)
-  local headers = handle:headers()
-  local target = take(headers, "x-scopegate-target")
-  local method = take(headers, "x-scopegate-method")
-  local body = take(headers, "x-scopegate-body")
-  local ranges = take(headers, "x-scopegate-body-cut")
+  local sent = handle:headers()
+  local target = take(sent, "x-scopegate-target")
+  local method = take(sent, "x-scopegate-method")
+  local body = take(sent, "x-scopegate-body")
+  local ranges = take(sent, "x-scopegate-body-cut")
   if body ~= nil then
     assert(body == "drop", "bad body")
     set_body(handle, function() return "" end)
-    headers:remove("content-type")
   elseif ranges ~= nil then
     set_body(handle, function(text) return without(text, ranges) end)
+  end
+  local headers = handle:headers() -- anew: waiting for the body ends the life of `sent`
+  if body ~= nil then
+    headers:remove("content-type")
   end
   if method ~= nil then
     headers:replace(":method", method)
