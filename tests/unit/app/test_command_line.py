@@ -7,12 +7,14 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from scopegate.app.command_line import CANNOT_RUN, WRONG_SETTINGS
+from scopegate.app.command_line import CANNOT_RUN, WRONG_SETTINGS, main
 from scopegate.app.prefix import Prefix
 
 SCOPEGATE = Path(sys.executable).with_name("scopegate")
@@ -31,9 +33,36 @@ def called(folder: Path, *arguments: str, **environment: str) -> subprocess.Comp
     )
 
 
+@dataclass
+class Said:
+    """What a command wrote, and how it ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Said]:
+    """As `called`, in this process; for what ends before anything is started."""
+
+    def in_this_process(*arguments: str, **environment: str) -> Said:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["scopegate", *arguments])
+        for name, value in {"COLUMNS": "100", **environment}.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Said(ended.value.code, *capsys.readouterr())
+
+    return in_this_process
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("-h",), ()])
-def test_the_help_says_how_to_begin(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    said = called(tmp_path, *arguments)
+def test_the_help_says_how_to_begin(call: Callable[..., Said], arguments: tuple[str, ...]) -> None:
+    said = call(*arguments)
     shown = said.stdout + said.stderr
     for text in ("scopegate demo", "scopegate start", "http POST localhost:8001/services", "check"):
         assert text in shown
@@ -47,16 +76,20 @@ def test_the_help_says_how_to_begin(tmp_path: Path, arguments: tuple[str, ...]) 
         ("check", "scopegate check -c scopegate.conf"),
     ],
 )
-def test_every_command_has_an_example(tmp_path: Path, command: str, example: str) -> None:
-    said = called(tmp_path, command, "--help")
+def test_every_command_has_an_example(
+    call: Callable[..., Said], command: str, example: str
+) -> None:
+    said = call(command, "--help")
     assert said.returncode == 0
     assert example in said.stdout
 
 
 @pytest.mark.parametrize("command", ["start", "check"])
-def test_wrong_settings_are_lines_and_exit_code_2(tmp_path: Path, command: str) -> None:
+def test_wrong_settings_are_lines_and_exit_code_2(
+    call: Callable[..., Said], tmp_path: Path, command: str
+) -> None:
     (tmp_path / "my.conf").write_text("log_level = loud\n")
-    said = called(tmp_path, command, "-c", "my.conf", SCOPEGATE_PROXY_LISTN="x")
+    said = call(command, "-c", "my.conf", SCOPEGATE_PROXY_LISTN="x")
     assert said.returncode == WRONG_SETTINGS
     assert said.stdout == ""
     assert said.stderr.splitlines() == [
@@ -75,14 +108,14 @@ def test_a_prefix_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     assert re.fullmatch(r"scopegate: prefix: .*: not a directory; make .*\n", said.stderr)
 
 
-def test_markup_in_a_value_is_shown_as_it_is(tmp_path: Path) -> None:
-    said = called(tmp_path, "start", SCOPEGATE_LOG_LEVEL="[red]x[/]")
+def test_markup_in_a_value_is_shown_as_it_is(call: Callable[..., Said]) -> None:
+    said = call("start", SCOPEGATE_LOG_LEVEL="[red]x[/]")
     assert 'log_level = "[red]x[/]" is wrong' in said.stderr
 
 
-def test_an_unknown_option_or_port_is_a_usage_error(tmp_path: Path) -> None:
-    assert called(tmp_path, "start", "--colour").returncode == 2
-    assert called(tmp_path, "demo", "--proxy-port", "0").returncode == 2
+def test_an_unknown_option_or_port_is_a_usage_error(call: Callable[..., Said]) -> None:
+    assert call("start", "--colour").returncode == 2
+    assert call("demo", "--proxy-port", "0").returncode == 2
 
 
 def test_version_names_all_three(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_a_second_start_on_the_same_prefix_is_refused(start: Start, tmp_path: Pa
     assert first.get() == serving, "the first does not notice"
 
 
-@pytest.mark.parametrize("name", ["proxy", "admin", "status"])
+@pytest.mark.parametrize("name", ["proxy", "admin"])
 def test_a_taken_port_is_one_line_with_the_setting(
     start: Start, addresses: dict[str, str], name: str
 ) -> None:

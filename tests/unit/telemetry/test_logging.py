@@ -1,16 +1,23 @@
-"""Log lines as other programs see them: real processes that write to a pipe or a terminal."""
+"""Log lines as other programs see them."""
 
 from __future__ import annotations
 
 import datetime
 import json
+import logging
 import os
 import pty
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+
+from scopegate.telemetry import logging as module
+from scopegate.telemetry.logging import Format, configure_logging, logger
 
 SETUP = (
     "import logging, sys, structlog\n"
@@ -19,20 +26,47 @@ SETUP = (
 )
 
 
-def written(program: str, *, level: str = "info", style: str = "auto") -> list[str]:
+def by_a_process(program: str, style: str = "json") -> list[str]:
     """Lines on stderr of a process that runs `program` after the setup."""
-    source = SETUP.format(level=level, style=style) + program
+    source = SETUP.format(level="info", style=style) + program
     command = [sys.executable, "-c", source]
     done = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True)
     return done.stderr.splitlines()
 
 
-def events(program: str, *, level: str = "info") -> list[dict[str, Any]]:
-    return [json.loads(line) for line in written(program, level=level)]
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Logging is this whole process's: put it back."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    for name in module._QUIET_LIBRARIES:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
-def test_an_event_is_one_json_object_with_time_level_and_process() -> None:
-    (event,) = events("logger(component='x').info('decided', reason='ok', n=1, t=('a',))")
+def written(
+    tmp_path: Path, program: str, *, level: str = "info", style: Format = "auto"
+) -> list[str]:
+    """Lines that `program` makes this process write after the setup."""
+    path = tmp_path / "stderr"
+    with path.open("wb") as file:
+        configure_logging(level=level, style=style, process="policy-0", fd=file.fileno())
+        exec(program, {"logging": logging, "structlog": structlog, "logger": logger})
+    return path.read_text().splitlines()
+
+
+def events(tmp_path: Path, program: str, *, level: str = "info") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in written(tmp_path, program, level=level)]
+
+
+def test_an_event_is_one_json_object_with_time_level_and_process(tmp_path: Path) -> None:
+    (event,) = events(tmp_path, "logger(component='x').info('decided', reason='ok', n=1, t=('a',))")
     time = datetime.datetime.fromisoformat(event.pop("time"))
     assert time.tzinfo == datetime.UTC
     assert event == {
@@ -46,7 +80,7 @@ def test_an_event_is_one_json_object_with_time_level_and_process() -> None:
     }
 
 
-def test_the_request_id_is_on_every_line_while_it_is_bound() -> None:
+def test_the_request_id_is_on_every_line_while_it_is_bound(tmp_path: Path) -> None:
     program = (
         "log = logger()\n"
         "with structlog.contextvars.bound_contextvars(request_id='r1'):\n"
@@ -54,14 +88,14 @@ def test_the_request_id_is_on_every_line_while_it_is_bound() -> None:
         "    logging.getLogger('x').warning('library')\n"
         "log.info('outside')\n"
     )
-    assert [event.get("request_id") for event in events(program)] == ["r1", "r1", None]
+    assert [event.get("request_id") for event in events(tmp_path, program)] == ["r1", "r1", None]
 
 
-def test_a_line_feed_in_a_value_makes_no_second_line() -> None:
+def test_a_line_feed_in_a_value_makes_no_second_line(tmp_path: Path) -> None:
     program = "logger().info('a\\nb', x='c\\r\\nd', y='\\x1b[31m')"
-    (event,) = events(program)
+    (event,) = events(tmp_path, program)
     assert (event["event"], event["x"]) == ("a\nb", "c\r\nd")
-    (line,) = written(program, style="console")
+    (line,) = written(tmp_path, program, style="console")
     assert "\x1b" not in line
     assert "a\\x0ab" in line
 
@@ -76,15 +110,15 @@ def test_a_line_feed_in_a_value_makes_no_second_line() -> None:
         ("crit", ["critical"]),
     ],
 )
-def test_less_important_lines_are_left_out(level: str, seen: list[str]) -> None:
+def test_less_important_lines_are_left_out(tmp_path: Path, level: str, seen: list[str]) -> None:
     program = (
         "log = logger()\n"
         "log.debug('x'); log.info('x'); log.warning('x'); log.error('x'); log.critical('x')"
     )
-    assert [event["level"] for event in events(program, level=level)] == seen
+    assert [event["level"] for event in events(tmp_path, program, level=level)] == seen
 
 
-def test_libraries_speak_through_the_same_chain() -> None:
+def test_libraries_speak_through_the_same_chain(tmp_path: Path) -> None:
     program = (
         "import warnings\n"
         "logging.getLogger('uvicorn.error').error('code=%s', 'abc')\n"
@@ -93,7 +127,7 @@ def test_libraries_speak_through_the_same_chain() -> None:
         "logging.getLogger('aiohttp.client').debug('quiet')\n"
         "warnings.warn('careful')\n"
     )
-    first, second = events(program, level="debug")
+    first, second = events(tmp_path, program, level="debug")
     assert first["event"] == "code=[redacted]"
     assert (first["logger"], first["level"], first["process"]) == (
         "uvicorn.error",
@@ -103,8 +137,8 @@ def test_libraries_speak_through_the_same_chain() -> None:
     assert "careful" in second["event"]
 
 
-def test_a_named_logger_says_its_name() -> None:
-    (event,) = events("structlog.get_logger('scopegate.control').info('x')")
+def test_a_named_logger_says_its_name(tmp_path: Path) -> None:
+    (event,) = events(tmp_path, "structlog.get_logger('scopegate.control').info('x')")
     assert event["logger"] == "scopegate.control"
 
 
@@ -120,14 +154,14 @@ def test_secrets_are_masked_in_fields_texts_and_tracebacks() -> None:
         "raise RuntimeError('Bearer s3creteeeeeeeeeeeeee')\n"
     )
     for style in ("json", "console"):
-        text = "\n".join(written(program, style=style))
+        text = "\n".join(by_a_process(program, style))
         assert "RuntimeError" in text
         assert "s3cret" not in text
         assert "eyJ" not in text
 
 
 def test_an_uncaught_exception_is_an_event() -> None:
-    (event,) = events("1 / 0")
+    (event,) = map(json.loads, by_a_process("1 / 0"))
     assert (event["level"], event["event"]) == ("critical", "uncaught exception")
     assert "ZeroDivisionError" in event["exception"]
 
@@ -159,7 +193,7 @@ def test_lines_of_several_processes_do_not_mix() -> None:
         "log = logger()\n"
         "for n in range(200): log.info('x' * 300, n=n)\n"
     )
-    assert len(events(program)) == 8 * 200
+    assert len([json.loads(line) for line in by_a_process(program)]) == 8 * 200
 
 
 def test_a_closed_stderr_ends_nobody() -> None:
