@@ -138,9 +138,9 @@ def listen() -> dict[str, str]:
 
 
 def test_check_ticks_everything_off_and_leaves_no_trace(
-    tmp_path: Path, listen: dict[str, str]
+    call: Callable[..., Said], tmp_path: Path, listen: dict[str, str]
 ) -> None:
-    said = called(tmp_path, "check", **listen)
+    said = call("check", **listen)
     assert said.returncode == 0, said.stdout
     lines = said.stdout.splitlines()
     assert [line[0] for line in lines] == ["✓"] * 9
@@ -152,12 +152,13 @@ def test_check_ticks_everything_off_and_leaves_no_trace(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_check_says_everything_that_is_in_the_way(tmp_path: Path, listen: dict[str, str]) -> None:
+def test_check_says_everything_that_is_in_the_way(
+    call: Callable[..., Said], tmp_path: Path, listen: dict[str, str]
+) -> None:
     host, _, port = listen["SCOPEGATE_ADMIN_LISTEN"].partition(":")
     (tmp_path / "file").write_text("")
     with socket.create_server((host, int(port))):
-        said = called(
-            tmp_path,
+        said = call(
             "check",
             **listen,
             SCOPEGATE_PREFIX="file/p",
@@ -175,19 +176,21 @@ def test_check_says_everything_that_is_in_the_way(tmp_path: Path, listen: dict[s
     ]
 
 
-def test_check_knows_that_scopegate_runs_already(tmp_path: Path, listen: dict[str, str]) -> None:
+def test_check_knows_that_scopegate_runs_already(
+    call: Callable[..., Said], tmp_path: Path, listen: dict[str, str]
+) -> None:
     prefix = Prefix(tmp_path / "p")
     prefix.prepare()
     with prefix.locked():
-        said = called(tmp_path, "check", **listen, SCOPEGATE_PREFIX="p")
+        said = call("check", **listen, SCOPEGATE_PREFIX="p")
     assert said.returncode == CANNOT_RUN
     assert f"Scopegate already runs on {tmp_path}/p" in said.stdout
 
 
 def test_check_warns_of_an_admin_api_that_others_can_reach(
-    tmp_path: Path, listen: dict[str, str]
+    call: Callable[..., Said], tmp_path: Path, listen: dict[str, str]
 ) -> None:
     port = listen["SCOPEGATE_ADMIN_LISTEN"].rpartition(":")[2]
-    said = called(tmp_path, "check", **listen | {"SCOPEGATE_ADMIN_LISTEN": f"0.0.0.0:{port}"})
+    said = call("check", **listen | {"SCOPEGATE_ADMIN_LISTEN": f"0.0.0.0:{port}"})
     assert said.returncode == 0
     assert "! admin_listen: 0.0.0.0" in said.stdout
