@@ -63,10 +63,9 @@ def tag_filter(query: Mapping[str, Any]) -> TagFilter | None:
     text = first(query, "tags")
     if not text:
         raise bad_tags("cannot be null")
-    if "," in text and "/" in text:
-        raise bad_tags("invalid filter syntax")
     separator = "/" if "/" in text else ","
     tags = tuple(tag for tag in text.split(separator) if tag)
+    # Neither separator may stand in a tag, so a mixture of both fails here too.
     if not tags or not all(re.fullmatch(_TAG, tag) for tag in tags):
         raise bad_tags("invalid filter syntax")
     if len(tags) > TAG_LIMIT:

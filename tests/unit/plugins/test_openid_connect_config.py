@@ -347,6 +347,11 @@ def test_names_and_values_go_in_step(names: str, values: str) -> None:
             "browsers drop such a cookie",
         ),
         (
+            {"authorization_cookie_same_site": "None", "authorization_cookie_secure": False},
+            "authorization_cookie_secure: must not be false when authorization_cookie_same_site "
+            "is 'None': browsers drop such a cookie",
+        ),
+        (
             {
                 "authorization_query_args_names": ["prompt", "state"],
                 "authorization_query_args_values": ["login", "x"],
