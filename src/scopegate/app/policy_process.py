@@ -84,7 +84,7 @@ def main() -> None:
 
 def _policy_service(handover: Handover, client: AiohttpClient, metrics: Metrics) -> Application:
     # Loaded by name, once the log works: what goes wrong here is a line in it.
-    service = import_module("scopegate.policy.service")
+    service = import_module("scopegate.policy.application")
     return cast(
         Application,
         service.create_app(

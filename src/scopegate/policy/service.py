@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Protocol
+from typing import Any
 
 from scopegate.plugins.access import (
     Body,
@@ -21,6 +21,7 @@ from scopegate.plugins.access import (
     Respond,
 )
 from scopegate.policy import exchange, pages
+from scopegate.policy.journal import Journal
 from scopegate.policy.library import PolicyLibrary, PolicyUnusable, PreparedPolicy, PreparedStep
 from scopegate.policy.merging import merge
 
@@ -30,27 +31,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 UNEXPECTED = "An unexpected error occurred"
 _BODY_LIMIT_BYTES = 1 << 20  # Envoy cuts far earlier; this bounds memory if it ever does not
-
-
-class Journal(Protocol):
-    """Where decisions are told: the log and the metrics."""
-
-    def start(self) -> float:
-        """A reading of the clock, to be handed to `decided`."""
-        ...
-
-    def decided(
-        self,
-        started: float,
-        policy_id: str,
-        step: PreparedStep | None,
-        request: Request | None,
-        outcome: Outcome,
-    ) -> None: ...
-
-    def failed(self, request: Request | None, problem: BaseException) -> None:
-        """Something raised that should not have; told without values."""
-        ...
 
 
 class PolicyService:

@@ -1,0 +1,213 @@
+"""The control process: Admin API, store, compiler, xDS server, issuers, status and metrics.
+
+python -m scopegate.app.control      (started by the supervisor)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import string
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, cast
+
+import uvicorn
+from starlette.applications import Starlette
+
+import scopegate
+from scopegate.admin.application import create_admin_app
+from scopegate.admin.node import NodeInfo
+from scopegate.app.certificates import pair_of
+from scopegate.app.control_endpoints import facts_app, status_app
+from scopegate.app.handover import Handover, begin, take_over
+from scopegate.app.http_client import AiohttpClient, trusted_bundle
+from scopegate.app.issuers import IssuerBook
+from scopegate.app.policy_files import PolicyFiles
+from scopegate.app.publisher import Publisher
+from scopegate.app.setting_values import ListenAddress
+from scopegate.app.settings import Settings
+from scopegate.compile.gateway import CompileSettings, compile_gateway
+from scopegate.envoy.ads import AdsServer
+from scopegate.envoy.settings import EnvoySettings
+from scopegate.ir.gateway import Listener, TlsIdentity
+from scopegate.oidc.discovery import fetch_issuer
+from scopegate.plugins.openid_connect.lower import NAME as OPENID_CONNECT
+from scopegate.plugins.openid_connect.lower import OpenIdConnectCompiler
+from scopegate.store.protocol import StoreUnavailable
+from scopegate.store.sqlite import open_sqlite
+from scopegate.telemetry.logging import logger
+from scopegate.telemetry.metrics import Metrics
+
+GRACE_S = 3
+_STRING_LENGTH = 32
+_ALPHABET = string.ascii_letters + string.digits
+
+
+async def serve(handover: Handover, metrics: Metrics) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    settings, prefix = handover.settings, handover.prefix
+    store = await open_sqlite(
+        settings.sqlite_path, random_bytes=secrets.token_bytes, now_s=time.time
+    )
+    client = AiohttpClient(settings.lua_ssl_trusted_certificate, observe=metrics.idp_answered)
+    # Envoy may answer before the publisher is there; then nothing has been handed out yet.
+    publisher: Publisher | None = None
+    ads = AdsServer(
+        admin_socket=prefix.envoy_admin_socket,
+        on_outcome=lambda outcome: publisher.note(outcome) if publisher else None,
+    )
+    issuers = IssuerBook(
+        lambda discovery, previous: fetch_issuer(client, discovery, previous=previous),
+        store,
+        changed=lambda: publisher.wake() if publisher else None,
+        now=time.time,
+    )
+    compile_settings = CompileSettings(
+        listeners=_listeners(handover),
+        escaped_slashes="keep" if settings.path_escaped_slashes == "keep" else "refuse",
+    )
+    publisher = Publisher(
+        store=store,
+        issuers=issuers,
+        compile_=partial(
+            compile_gateway,
+            settings=compile_settings,
+            plugin_compilers={OPENID_CONNECT: OpenIdConnectCompiler()},
+        ),
+        files=PolicyFiles(prefix.policies, time.time),
+        ads=ads,
+        envoy=_envoy_settings(settings),
+        metrics=metrics,
+    )
+    await issuers.load()
+    store.on_change(publisher.wake)
+    publisher.wake()
+    admin = create_admin_app(
+        store,
+        publish=publisher.publish,
+        findings=publisher.findings,
+        node=_node(settings),
+        now_s=lambda: int(time.time()),
+        new_uuid=lambda: str(uuid.uuid4()),
+        random_string=_random_string,
+    )
+    await ads.start(prefix.xds_socket)
+    apps = {
+        "admin": admin,
+        "status": status_app(store, publisher, issuers, prefix),
+        "control": facts_app(issuers),
+    }
+    servers = [(_Server(_config(app)), handover.sockets(name)) for name, app in apps.items()]
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with asyncio.TaskGroup() as tasks:
+        background = [tasks.create_task(publisher.run()), tasks.create_task(issuers.run())]
+        serving = [tasks.create_task(server.serve(sockets=sockets)) for server, sockets in servers]
+        logger().info("control serves")
+        await stop.wait()
+        for server, _ in servers:
+            server.should_exit = True
+        await asyncio.gather(*serving)
+        for task in background:
+            task.cancel()
+    await ads.stop()
+    await client.close()
+    await store.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: three of them run in this process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(app: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        cast(Callable[..., Any], app),
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        proxy_headers=False,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+
+
+def _listeners(handover: Handover) -> tuple[Listener, ...]:
+    pair = pair_of(handover.settings, handover.prefix)
+    tls = TlsIdentity(str(pair.certificate), str(pair.key))
+    return tuple(
+        Listener(
+            name=f"proxy-{address.host}-{address.port}",
+            address=address.host,
+            port=address.port,
+            tls=tls if address.ssl else None,
+        )
+        for address in handover.settings.proxy_listen
+    )
+
+
+def _envoy_settings(settings: Settings) -> EnvoySettings:
+    log_path = settings.proxy_access_log
+    return EnvoySettings(
+        server_name=f"scopegate/{scopegate.__version__}",
+        ca_bundle_path=str(trusted_bundle(settings.lua_ssl_trusted_certificate)),
+        headers_limit_kib=settings.request_headers_limit_kib,
+        headers_limit_count=settings.request_headers_limit_count,
+        access_log_path=str(log_path) if log_path is not None else None,
+    )
+
+
+def _node(settings: Settings) -> NodeInfo:
+    return NodeInfo(
+        version=scopegate.__version__,
+        node_id=str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{socket.gethostname()}{settings.prefix}")),
+        hostname=socket.gethostname(),
+        pids={"master": os.getppid(), "workers": [os.getpid()]},
+        proxy_listeners=[_shown(address) for address in settings.proxy_listen],
+        admin_hosts=settings.admin_hosts,
+        admin_gui_origins=settings.admin_gui_url,
+    )
+
+
+def _shown(address: ListenAddress) -> dict[str, Any]:
+    return {
+        "ip": address.host,
+        "port": address.port,
+        "ssl": address.ssl,
+        "http2": address.ssl,
+        "listener": str(address),
+    }
+
+
+def _random_string() -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(_STRING_LENGTH))
+
+
+def main() -> None:
+    """What the supervisor starts."""
+    handover = take_over()
+    metrics = begin(handover)
+    try:
+        asyncio.run(serve(handover, metrics))
+    except StoreUnavailable as problem:
+        logger().critical("control cannot start", detail=str(problem))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

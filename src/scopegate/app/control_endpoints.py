@@ -1,0 +1,67 @@
+"""Control's small HTTP faces: status and metrics for operators, facts for policy workers."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from scopegate.app.issuers import IssuerBook
+from scopegate.app.prefix import Prefix
+from scopegate.app.publisher import Publisher
+from scopegate.ir.policy import canonical_json, content_id
+from scopegate.store.protocol import Store, StoreUnavailable
+from scopegate.telemetry.metrics import CONTENT_TYPE, exposition, fetch_envoy_stats
+
+
+def status_app(
+    store: Store, publisher: Publisher, issuers: IssuerBook, prefix: Prefix
+) -> Starlette:
+    """`/status`, `/status/ready` and `/metrics` on the status listener."""
+
+    async def ready(_: Request) -> Response:
+        if publisher.is_ready:
+            return JSONResponse({"message": "ready"})
+        return JSONResponse({"message": "the proxy has no configuration yet"}, 503)
+
+    async def status(_: Request) -> Response:
+        try:
+            await store.ping()
+            reachable = True
+        except StoreUnavailable:
+            reachable = False
+        return JSONResponse(
+            {"database": {"reachable": reachable}, "proxy": {"configured": publisher.is_ready}}
+        )
+
+    async def metrics(_: Request) -> Response:
+        page = exposition(
+            prefix.metrics,
+            envoy_stats=await fetch_envoy_stats(prefix.envoy_admin_socket),
+            issuers_up=issuers.up(),
+        )
+        return Response(page, media_type=CONTENT_TYPE)
+
+    return Starlette(
+        routes=[
+            Route("/status/ready", ready),
+            Route("/status", status),
+            Route("/metrics", metrics),
+        ]
+    )
+
+
+def facts_app(issuers: IssuerBook) -> Starlette:
+    """`POST /facts/{key}`: newer facts than the worker has. See docs/adr/0002."""
+
+    async def facts(request: Request) -> Response:
+        have = (await request.json())["have"]
+        reply = await issuers.refresh(
+            request.path_params["key"], lambda known: content_id(canonical_json(known)) == have
+        )
+        return JSONResponse(
+            {"facts": reply.facts, "retry_in_s": reply.retry_in_s, "problem": reply.problem}
+        )
+
+    return Starlette(routes=[Route("/facts/{key}", facts, methods=["POST"])])

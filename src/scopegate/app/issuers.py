@@ -1,0 +1,224 @@
+"""The issuers that configured plugins name: their metadata and keys, fetched and kept fresh.
+
+Control alone asks an identity provider for these, so that an issuer is asked at most once per
+`rediscovery_lifetime`, whatever key ids are presented to however many workers (contract
+openid-connect.md §22 point 4). What was learned is kept in the store: a restart needs no identity
+provider. What fails keeps what was known and tries again by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from scopegate.entities.finding import Finding
+from scopegate.oidc.discovery import Discovered, DiscoverySettings
+from scopegate.oidc.errors import OidcError
+from scopegate.oidc.issuer import IssuerFacts
+from scopegate.plugins.openid_connect.lower import IssuerRequest
+from scopegate.store.protocol import Store, StoreUnavailable
+
+log = structlog.get_logger("scopegate.issuers")
+
+Facts = Mapping[str, Any]
+Fetch = Callable[[DiscoverySettings, IssuerFacts | None], Awaitable[Discovered]]
+
+RETRY_S = 5.0  # after a failure; contract openid-connect.md §11
+FIRST_RETRY_S = 0.5
+WAIT_S = 3.0  # how long a worker's question may wait for a fetch (contract §22 point 7)
+
+
+@dataclass(slots=True)
+class _Issuer:
+    request: IssuerRequest
+    facts: Facts | None = None
+    fetched_at_s: float = 0.0
+    due_at_s: float = 0.0
+    failures: int = 0
+    problem: OidcError | None = None
+    fetch: asyncio.Task[None] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """The answer to a worker. `facts` None: nothing newer; do not ask again for `retry_in_s`."""
+
+    facts: Facts | None
+    retry_in_s: float
+    problem: str | None = None
+
+
+class IssuerBook:
+    """All issuers that the configuration names, by the key of their request."""
+
+    def __init__(
+        self, fetch: Fetch, store: Store, changed: Callable[[], None], now: Callable[[], float]
+    ) -> None:
+        self._fetch = fetch
+        self._store = store
+        self._changed = changed
+        self._now = now
+        self._issuers: dict[str, _Issuer] = {}
+        self._remembered: Mapping[str, Mapping[str, Any]] = {}
+        self._woken = asyncio.Event()
+
+    async def load(self) -> None:
+        """Read what earlier processes learned."""
+        self._remembered = await self._store.facts()
+
+    def want(self, requests: Iterable[IssuerRequest]) -> None:
+        """From now on keep these issuers, and forget all others."""
+        wanted = {request.key: request for request in requests}
+        for key in self._issuers.keys() - wanted.keys():
+            gone = self._issuers.pop(key)
+            if gone.fetch is not None:
+                gone.fetch.cancel()
+        for key, request in wanted.items():
+            if key in self._issuers:
+                self._issuers[key].request = request
+                continue
+            issuer = _Issuer(request)
+            remembered = self._remembered.get(key)
+            if remembered is not None:
+                issuer.facts = remembered["facts"]
+                issuer.fetched_at_s = remembered["fetched_at_s"]
+                issuer.due_at_s = issuer.fetched_at_s + request.cache_ttl_s
+            self._issuers[key] = issuer
+        self._woken.set()
+
+    def facts(self) -> Mapping[str, Facts]:
+        """What is known, by key."""
+        return {
+            key: issuer.facts for key, issuer in self._issuers.items() if issuer.facts is not None
+        }
+
+    def findings(self) -> Sequence[Finding]:
+        """Issuers that do not answer."""
+        return [
+            Finding(
+                level="warning" if issuer.facts is not None else "error",
+                code=issuer.problem.reason,
+                kind="plugins",
+                id=plugin_id,
+                message=f"issuer {issuer.request.discovery.issuer}: {issuer.problem.detail}",
+            )
+            for issuer in self._issuers.values()
+            if issuer.problem is not None
+            for plugin_id in issuer.request.plugin_ids
+        ]
+
+    def up(self) -> Mapping[str, bool]:
+        """Issuer → whether its last refresh worked."""
+        return {
+            issuer.request.discovery.issuer: issuer.problem is None and issuer.facts is not None
+            for issuer in self._issuers.values()
+        }
+
+    async def run(self) -> None:
+        """Fetch whatever is due, for ever."""
+        while True:
+            self._woken.clear()
+            now_s = self._now()
+            for issuer in self._issuers.values():
+                if issuer.due_at_s <= now_s:
+                    self._start(issuer)
+            await self._sleep()
+
+    async def _sleep(self) -> None:
+        """Until an issuer that is not being fetched is due, or something changes."""
+        waiting = [issuer.due_at_s for issuer in self._issuers.values() if issuer.fetch is None]
+        delay_s = min(waiting) - self._now() if waiting else None
+        try:
+            async with asyncio.timeout(delay_s if delay_s is None else max(delay_s, 0.01)):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+
+    async def refresh(self, key: str, have: Callable[[Facts], bool]) -> Refreshed:
+        """Newer facts for a worker whose facts are `have`, fetched now if that is allowed."""
+        issuer = self._issuers.get(key)
+        if issuer is None:
+            return Refreshed(None, RETRY_S, "issuer_unknown")
+        if issuer.facts is not None and not have(issuer.facts):
+            return Refreshed(issuer.facts, 0.0)
+        if issuer.fetch is None:
+            wait_s = self._allowed_at_s(issuer) - self._now()
+            if wait_s > 0:
+                problem = issuer.problem.reason if issuer.problem is not None else None
+                return Refreshed(None, wait_s, problem)
+            self._start(issuer)
+        if issuer.fetch is not None:
+            await asyncio.wait({issuer.fetch}, timeout=WAIT_S)
+        if issuer.facts is not None and not have(issuer.facts):
+            return Refreshed(issuer.facts, 0.0)
+        problem = issuer.problem.reason if issuer.problem is not None else None
+        if issuer.facts is None and problem is None:
+            problem = "idp_timeout"
+        return Refreshed(None, max(self._allowed_at_s(issuer) - self._now(), 0.1), problem)
+
+    def _allowed_at_s(self, issuer: _Issuer) -> float:
+        """When the identity provider may be asked again on a worker's word."""
+        if issuer.problem is not None:
+            return issuer.due_at_s
+        if issuer.facts is None:
+            return 0.0
+        return issuer.fetched_at_s + issuer.request.rediscovery_lifetime_s
+
+    def _start(self, issuer: _Issuer) -> None:
+        if issuer.fetch is None:
+            issuer.fetch = asyncio.create_task(self._run_fetch(issuer))
+
+    async def _run_fetch(self, issuer: _Issuer) -> None:
+        request = issuer.request
+        try:
+            previous = IssuerFacts.from_json(issuer.facts) if issuer.facts is not None else None
+            discovered = await self._fetch(request.discovery, previous)
+        except OidcError as problem:
+            self._failed(issuer, problem)
+        except Exception as problem:  # noqa: BLE001 - an odd document must not end the refreshing
+            self._failed(issuer, OidcError("discovery_failed", type(problem).__name__))
+        else:
+            await self._succeeded(issuer, request, discovered)
+        finally:
+            issuer.fetch = None
+            self._woken.set()
+
+    def _failed(self, issuer: _Issuer, problem: OidcError) -> None:
+        first = issuer.problem is None
+        issuer.failures += 1
+        issuer.problem = problem
+        issuer.due_at_s = self._now() + min(FIRST_RETRY_S * 2**issuer.failures, RETRY_S)
+        tell = log.warning if first else log.debug
+        tell(
+            "issuer does not answer",
+            issuer=issuer.request.discovery.issuer,
+            reason=problem.reason,
+            detail=problem.detail,
+        )
+        if first:
+            self._changed()
+
+    async def _succeeded(
+        self, issuer: _Issuer, request: IssuerRequest, discovered: Discovered
+    ) -> None:
+        now_s, facts = self._now(), discovered.facts.to_json()
+        news = facts != issuer.facts or issuer.problem is not None
+        issuer.facts, issuer.fetched_at_s = facts, now_s
+        if discovered.is_complete:
+            if issuer.problem is not None:
+                log.info("issuer answers again", issuer=request.discovery.issuer)
+            issuer.problem, issuer.failures = None, 0
+            issuer.due_at_s = now_s + request.cache_ttl_s
+        else:
+            self._failed(issuer, OidcError("discovery_incomplete", "; ".join(discovered.problems)))
+        if news:
+            log.info("issuer learned", issuer=request.discovery.issuer)
+            self._changed()
+        try:
+            await self._store.put_fact(request.key, {"facts": facts, "fetched_at_s": now_s})
+        except StoreUnavailable as problem:
+            log.warning("facts not stored", issuer=request.discovery.issuer, detail=str(problem))

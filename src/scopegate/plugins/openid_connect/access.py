@@ -1,0 +1,225 @@
+"""Request time: one request, in the order of the contract. Source: openid-connect.md §1.
+
+    preflight → client → logout → callback → session → bearer → refresh token → login
+              → requirements → consumer → session saved → login action → headers
+
+The first kind of credential that is found decides. If it is bad the request fails; no weaker kind
+is tried. Only a session that cannot be opened counts as not found.
+"""
+
+from __future__ import annotations
+
+from scopegate.ir.policy import Step as PolicyStep
+from scopegate.oidc.errors import (
+    IdpRefused,
+    IdpUnavailable,
+    NotConfigured,
+    TokenRefused,
+)
+from scopegate.plugins.access import Continue, Header, NeedBody, Outcome, Redirect, Request
+from scopegate.plugins.consumers import ConsumerIndex
+from scopegate.plugins.openid_connect.admission import Admission, Entry
+from scopegate.plugins.openid_connect.arguments import Arguments, BodyWanted
+from scopegate.plugins.openid_connect.bearer import CredentialRepeated
+from scopegate.plugins.openid_connect.clients import Client, Clients
+from scopegate.plugins.openid_connect.credentials import Credentials, SessionOver
+from scopegate.plugins.openid_connect.headers import IDENTITY_HEADERS, ours_in
+from scopegate.plugins.openid_connect.issuer import Issuer, configured_endpoints
+from scopegate.plugins.openid_connect.login import Callback, Login
+from scopegate.plugins.openid_connect.logout import Logout
+from scopegate.plugins.openid_connect.navigation import is_navigation
+from scopegate.plugins.openid_connect.ports import Ports
+from scopegate.plugins.openid_connect.refusals import Refusals
+from scopegate.plugins.openid_connect.sessions import Absent, Sessions
+from scopegate.plugins.openid_connect.token_calls import TokenCalls
+from scopegate.plugins.openid_connect.verification import Verification
+from scopegate.session.cookies import CookieRepeated, SessionTooLarge
+from scopegate.session.login_state import Matched, NotOurs, ReturnTargetTooLong, StartAgain
+from scopegate.session.session_cookie import OpenSession
+from scopegate.session.shared_state import SharedStateUnavailable
+
+
+class OpenIdConnect:
+    """One configured instance, prepared once and asked for every request."""
+
+    def __init__(self, step: PolicyStep, consumers: ConsumerIndex, ports: Ports) -> None:
+        config = step.config["plugin"]
+        self._run_on_preflight = config["run_on_preflight"]
+        self._clients = Clients.from_config(config)
+        self._refusals = Refusals.from_config(config)
+        self._issuer = Issuer(
+            step.config["facts_key"],
+            step.facts,
+            tuple(config["issuers_allowed"] or ()),
+            configured_endpoints(config),
+            ports.facts,
+        )
+        verification = Verification.from_config(config)
+        calls = TokenCalls.from_config(config, verification, self._issuer, ports)
+        self._sessions = Sessions(step.config, ports)
+        self._login = Login(step.config, self._clients, self._issuer, calls, ports)
+        self._logout = Logout.from_config(config)
+        self._credentials = Credentials(
+            config, self._clients, verification, self._issuer, calls, self._sessions, ports
+        )
+        self._admission = Admission(
+            config,
+            self._clients,
+            consumers,
+            self._issuer,
+            self._sessions,
+            self._login,
+            self._refusals,
+        )
+        self._unauthorized_ends_session = config["unauthorized_destroy_session"]
+
+    async def access(self, request: Request) -> Outcome:
+        """Allow, refuse, redirect or answer; every failure is a refusal with its reason."""
+        arguments = Arguments(request)
+        client = self._clients.all[0]
+        try:
+            if request.method == "OPTIONS" and not self._run_on_preflight:
+                stripped = ours_in(request, IDENTITY_HEADERS)
+                return Continue(remove_headers=tuple(stripped), reason="preflight")
+            client = self._clients.choose(request, arguments)
+            return await self._decide(request, arguments, client)
+        except BodyWanted:
+            return NeedBody()
+        except CookieRepeated as problem:
+            expire = [*self._sessions.expire(request), *self._login.forget(request)]
+            return self._refusals.malformed(client, "cookie_repeated", str(problem), expire)
+        except CredentialRepeated:
+            detail = "more than one access token in one request"
+            return self._refusals.malformed(client, "credential_repeated", detail)
+        except ReturnTargetTooLong as problem:
+            return self._refusals.malformed(client, "return_target_too_long", str(problem))
+        except IdpUnavailable as problem:
+            return self._refusals.unavailable(client, problem.reason, problem.detail)
+        except SharedStateUnavailable as problem:
+            return self._refusals.unavailable(client, "shared_state_unavailable", str(problem))
+        except NotConfigured as problem:
+            return self._refusals.unexpected(client, problem.reason, problem.detail)
+        except SessionTooLarge as problem:
+            return self._refusals.unexpected(client, "session_too_large", str(problem))
+
+    async def _decide(self, request: Request, arguments: Arguments, client: Client) -> Outcome:
+        if self._logout.is_wanted(request, arguments):
+            return await self._end(request, client)
+        session = await self._sessions.open(request)
+        callback = self._login.callback(request, arguments)
+        if callback is not None and not (
+            isinstance(callback.finish, NotOurs) and isinstance(session, OpenSession)
+        ):
+            return await self._finish_login(request, arguments, client, callback, session)
+        reason, detail = "no_credential", "no credential was found"
+        if isinstance(session, OpenSession):
+            try:
+                entry = await self._credentials.session(request, arguments, session)
+            except SessionOver as over:
+                await self._sessions.end(session.session)
+                reason, detail = over.reason, over.detail
+                session = Absent(over.reason, cookie_there=True)
+            else:
+                return await self._admission.admit(request, arguments, entry)
+        try:
+            found = await self._credentials.presented(request, arguments, client)
+        except (TokenRefused, IdpRefused) as problem:
+            return await self._unauthenticated(
+                request, arguments, client, problem.reason, problem.detail, error="invalid_token"
+            )
+        if found is not None:
+            return await self._admission.admit(request, arguments, found)
+        if session.cookie_there and reason == "no_credential":
+            reason, detail = session.reason, "the session cookie is not good any more"
+        return await self._nobody(request, arguments, client, reason, detail)
+
+    async def _nobody(
+        self, request: Request, arguments: Arguments, client: Client, reason: str, detail: str
+    ) -> Outcome:
+        """Nothing that says who it is: to the login, or 401."""
+        anonymous = self._admission.anonymous(request, arguments)
+        if anonymous is not None:
+            return anonymous
+        if self._login.enabled and is_navigation(request):
+            return await self._login.begin(request, arguments, client)
+        return self._refusals.unauthenticated(
+            client, reason, detail, headers=self._expired_cookies(request)
+        )
+
+    async def _unauthenticated(
+        self,
+        request: Request,
+        arguments: Arguments,
+        client: Client,
+        reason: str,
+        detail: str,
+        *,
+        error: str | None = None,
+        headers: list[Header] | None = None,
+    ) -> Outcome:
+        """A credential that is bad: 401, or the anonymous consumer."""
+        anonymous = self._admission.anonymous(request, arguments)
+        if anonymous is not None:
+            return anonymous
+        cookies = [*self._expired_cookies(request), *(headers or [])]
+        return self._refusals.unauthenticated(client, reason, detail, error=error, headers=cookies)
+
+    def _expired_cookies(self, request: Request) -> list[Header]:
+        """What `unauthorized_destroy_session` takes from the browser: only what it brought."""
+        if not self._unauthorized_ends_session or not self._sessions.brought_by(request):
+            return []
+        return self._sessions.expire(request)
+
+    async def _end(self, request: Request, client: Client) -> Outcome:
+        """Logout. It needs no session; one that is there is over before anything else."""
+        session = await self._sessions.open(request)
+        ended = session.session if isinstance(session, OpenSession) else None
+        if ended is not None:
+            await self._sessions.end(ended)
+            client = self._clients.by_id(ended.client_id)
+        cookies = [*self._sessions.expire(request), *self._login.forget(request)]
+        return await self._logout.leave(client, ended, self._issuer, cookies)
+
+    async def _finish_login(
+        self,
+        request: Request,
+        arguments: Arguments,
+        client: Client,
+        callback: Callback,
+        session: OpenSession | Absent,
+    ) -> Outcome:
+        """A callback. A login that cannot be finished is begun again, or goes back into the site.
+
+        The code of such a callback is never redeemed: it may be somebody else's.
+        """
+        finish = callback.finish
+        if isinstance(finish, NotOurs):
+            detail = "the callback's state is not one of ours"
+            return await self._unauthenticated(
+                request, arguments, client, "callback_state_invalid", detail
+            )
+        client = self._clients.by_id(finish.client_id)
+        if isinstance(finish, Matched) and await self._login.is_first_use(finish):
+            try:
+                logged_in = await self._login.finish(callback, finish)
+            except (TokenRefused, IdpRefused) as problem:
+                return await self._unauthenticated(
+                    request,
+                    arguments,
+                    client,
+                    problem.reason,
+                    problem.detail,
+                    headers=self._login.forget(request),
+                )
+            former = session.session if isinstance(session, OpenSession) else None
+            entry = Entry(logged_in.identity, logged_in=logged_in, former_session=former)
+            return await self._admission.admit(request, arguments, entry)
+        if isinstance(session, OpenSession):
+            return Redirect(finish.return_to, "login_repeated", subject=session.session.subject)
+        attempt = finish.attempt if isinstance(finish, StartAgain) else 1
+        if attempt is None:
+            detail = "the browser does not keep the login cookie"
+            return self._refusals.unauthenticated(client, "login_attempts_exhausted", detail)
+        return await self._login.begin(
+            request, arguments, client, return_to=finish.return_to, attempt=attempt
+        )

@@ -1,0 +1,352 @@
+"""From an accepted credential to what the upstream sees: requirements, consumer, session, headers.
+
+The session is saved only after everything else said yes: a refused user leaves without one.
+Source: contract openid-connect.md §1 (steps 8 to 11), §4 (login actions), §6 to §8.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scopegate.oidc.errors import TokenRefused
+from scopegate.oidc.grants import TokenSet
+from scopegate.oidc.jws import parse_jws
+from scopegate.plugins.access import (
+    Continue,
+    Header,
+    LogLine,
+    Outcome,
+    Redirect,
+    Refusal,
+    Request,
+    Respond,
+)
+from scopegate.plugins.consumers import ConsumerIndex, ConsumerRecord
+from scopegate.plugins.openid_connect.arguments import Arguments
+from scopegate.plugins.openid_connect.bearer import Credential
+from scopegate.plugins.openid_connect.clients import Client, Clients
+from scopegate.plugins.openid_connect.consumer_mapping import (
+    AnonymousMissing,
+    ConsumerMapping,
+    ConsumerRefused,
+    consumer_headers,
+)
+from scopegate.plugins.openid_connect.headers import IDENTITY_HEADERS, HeaderRules, ours_in
+from scopegate.plugins.openid_connect.identity import Identity
+from scopegate.plugins.openid_connect.issuer import Issuer
+from scopegate.plugins.openid_connect.login import (
+    CALLBACK_ARGUMENTS,
+    LoggedIn,
+    Login,
+    with_tokens_appended,
+)
+from scopegate.plugins.openid_connect.refusals import Refusals
+from scopegate.plugins.openid_connect.requirements import Requirements
+from scopegate.plugins.openid_connect.sessions import Sessions, cookies_for_upstream
+from scopegate.session.session import Session
+from scopegate.session.session_cookie import OpenSession
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An accepted credential on its way in.
+
+    open_session     the session that it came from
+    logged_in        the login that it finishes
+    former_session   the live session that a finished login replaces
+    credential       where the credential stood in the request
+    tokens           the token endpoint's answer, when it was asked just now
+    unchecked        headers with further credentials that nobody checked
+    """
+
+    identity: Identity
+    open_session: OpenSession | None = None
+    logged_in: LoggedIn | None = None
+    former_session: Session | None = None
+    credential: Credential | None = None
+    tokens: TokenSet | None = None
+    unchecked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoginAction:
+    """What follows a login with one of `methods`."""
+
+    action: str
+    methods: frozenset[str]
+    tokens: tuple[str, ...]
+    redirect_mode: str
+    keep_query: bool
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> LoginAction:
+        return cls(
+            action=config["login_action"],
+            methods=frozenset(config["login_methods"] or ()),
+            tokens=tuple(config["login_tokens"] or ()),
+            redirect_mode=config["login_redirect_mode"],
+            keep_query=config["preserve_query_args"],
+        )
+
+    def wanted_tokens(self, entry: Entry) -> dict[str, str]:
+        """The wanted tokens that there are, by name."""
+        identity = entry.identity
+        there = {
+            "id_token": identity.id_token,
+            "access_token": identity.access_token,
+            "refresh_token": identity.refresh_token,
+        }
+        names = there if "tokens" in self.tokens else self.tokens
+        return {name: token for name in names if (token := there.get(name))}
+
+    def answer(self, entry: Entry) -> bytes:
+        """The JSON of `login_action=response`."""
+        tokens = entry.logged_in.tokens if entry.logged_in else entry.tokens
+        if "tokens" in self.tokens and tokens is not None:
+            return json.dumps(tokens.answer).encode()
+        return json.dumps(self.wanted_tokens(entry)).encode()
+
+
+class Admission:
+    """Lets accepted credentials in, or says what they lack."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        clients: Clients,
+        consumers: ConsumerIndex,
+        issuer: Issuer,
+        sessions: Sessions,
+        login: Login,
+        refusals: Refusals,
+    ) -> None:
+        self._clients = clients
+        self._consumers = consumers
+        self._issuer = issuer
+        self._sessions = sessions
+        self._login = login
+        self._refusals = refusals
+        self._requirements = Requirements.from_config(config)
+        self._mapping = ConsumerMapping.from_config(config)
+        self._up = HeaderRules.from_config(config, "upstream")
+        self._down = HeaderRules.from_config(config, "downstream")
+        self._ours = self._up.names | IDENTITY_HEADERS | sessions.upstream_names
+        self._login_action = LoginAction.from_config(config)
+        self._hide = config["hide_credentials"]
+        self._forbidden_ends_session = config["forbidden_destroy_session"]
+        self._client_argument = config["client_arg"] if len(clients.all) > 1 else None
+
+    async def admit(self, request: Request, arguments: Arguments, entry: Entry) -> Outcome:
+        """Steps 8 to 11 of the contract. Raises SharedStateUnavailable, SessionTooLarge."""
+        identity = entry.identity
+        client = self._clients.by_id(identity.client_id)
+        unmet = self._requirements.unmet(identity.access_claims)
+        if unmet is not None:
+            return await self._forbid(
+                request, entry, client, unmet.reason, unmet.detail, unmet.scope
+            )
+        try:
+            consumer = self._mapping.consumer(identity, self._consumers)
+        except ConsumerRefused as problem:
+            return await self._forbid(request, entry, client, problem.reason, problem.detail)
+        except AnonymousMissing:
+            return self._anonymous_missing(client)
+        identity, cookies = await self._save(request, entry)
+        return await self._act(
+            request, arguments, replace(entry, identity=identity), consumer, cookies
+        )
+
+    async def _forbid(
+        self,
+        request: Request,
+        entry: Entry,
+        client: Client,
+        reason: str,
+        detail: str,
+        scope: str | None = None,
+    ) -> Refusal:
+        """403; the session that led here ends with it if so configured."""
+        headers: list[Header] = []
+        session = entry.open_session.session if entry.open_session else entry.former_session
+        if self._forbidden_ends_session and session is not None:
+            await self._sessions.end(session)
+            headers = self._sessions.expire(request)
+        elif entry.open_session is not None and entry.open_session.needs_saving:
+            # Tokens may just have been refreshed: the former ones are spent.
+            _, headers = await self._sessions.keep(entry.open_session, request)
+        return self._refusals.forbidden(
+            client, reason, detail, scope=scope, headers=headers, subject=entry.identity.subject
+        )
+
+    async def _save(self, request: Request, entry: Entry) -> tuple[Identity, list[Header]]:
+        identity = entry.identity
+        if entry.open_session is not None:
+            session, cookies = await self._sessions.keep(entry.open_session, request)
+            return replace(identity, session=session), cookies
+        if entry.former_session is not None:
+            # A second login never goes on with the session that was there (contract §22 point 6).
+            await self._sessions.end(entry.former_session)
+        begun = self._sessions.begin(identity, self._issuer_of(identity))
+        if begun is None:
+            return identity, []
+        return replace(identity, session=begun), self._sessions.save(begun, request)
+
+    @staticmethod
+    def _issuer_of(identity: Identity) -> str:
+        iss = (identity.id_claims or identity.access_claims or {}).get("iss")
+        return iss if isinstance(iss, str) else ""
+
+    async def _act(
+        self,
+        request: Request,
+        arguments: Arguments,
+        entry: Entry,
+        consumer: ConsumerRecord | None,
+        cookies: list[Header],
+    ) -> Outcome:
+        """The login action, or on to the upstream."""
+        identity, action = entry.identity, self._login_action
+        down, dropped = await self._downstream(identity)
+        answer_headers = (*cookies, *down)
+        if identity.method in action.methods:
+            if action.action == "response":
+                body = action.answer(entry)
+                return Respond(
+                    200,
+                    "application/json",
+                    body,
+                    "login_response",
+                    answer_headers,
+                    identity.subject,
+                    dropped,
+                )
+            target = self._clients.by_id(identity.client_id).login_redirect_uri
+            if target is None and entry.logged_in is not None:
+                target = entry.logged_in.return_to
+            if action.action == "redirect" and target is not None:
+                location = with_tokens_appended(
+                    target, action.wanted_tokens(entry), action.redirect_mode
+                )
+                return Redirect(
+                    location, "login_redirect", answer_headers, identity.subject, dropped
+                )
+        credential_headers = self._mapping.credential_headers(identity, consumer)
+        up, dropped_up = self._up.build(identity, await self._key_finder())
+        set_headers = [*up, *credential_headers, *self._sessions.upstream_headers(identity.session)]
+        allowed = self._forward(request, arguments, entry, set_headers)
+        return replace(
+            allowed,
+            response_headers=answer_headers,
+            subject=identity.subject,
+            consumer_id=consumer.id if consumer else None,
+            log=(*dropped, *dropped_up),
+        )
+
+    async def _downstream(self, identity: Identity) -> tuple[list[Header], tuple[LogLine, ...]]:
+        headers, dropped = self._down.build(identity, await self._key_finder())
+        return [*headers, *self._sessions.downstream_headers(identity.session)], tuple(dropped)
+
+    async def _key_finder(self) -> Any:
+        """Finds the public key of a token, for the `*_jwk` headers."""
+        if not (self._up.wants_keys or self._down.wants_keys):
+            return lambda _: None
+        keys = (await self._issuer.known()).keys
+
+        def find(token: str) -> Mapping[str, Any] | None:
+            try:
+                jws = parse_jws(token)
+                issuer = str(jws.claims.get("iss"))
+                return (
+                    None
+                    if jws.algorithm.is_symmetric
+                    else keys.find(issuer, jws.kid, jws.algorithm).jwk
+                )
+            except TokenRefused:
+                return None
+
+        return find
+
+    def _forward(
+        self, request: Request, arguments: Arguments, entry: Entry, set_headers: list[Header]
+    ) -> Continue:
+        """The request as the upstream gets it: without credentials and gateway cookies."""
+        remove = [*ours_in(request, self._ours), *entry.unchecked]
+        hidden_query: set[str] = set()
+        body_cuts: tuple[tuple[int, int], ...] = ()
+        gateway_cookies = [self._sessions.cookie_name, self._login.cookie_name]
+        credential = entry.credential if self._hide else None
+        if credential is not None:
+            if credential.place == "header":
+                remove.append(credential.name)
+            elif credential.place == "query":
+                hidden_query.add(credential.name)
+            elif credential.place == "body":
+                body_cuts = arguments.body_cuts({credential.name})
+            else:
+                gateway_cookies.append(credential.name)
+        if self._client_argument is not None:
+            hidden_query.add(self._client_argument)
+        if self._hide and entry.unchecked:
+            hidden_query.add("access_token")
+        changed, cookie = cookies_for_upstream(request, gateway_cookies)
+        if changed and cookie is not None:
+            set_headers = [*set_headers, ("cookie", cookie)]
+        elif changed:
+            remove.append("cookie")
+        allowed = Continue(
+            set_headers=tuple(set_headers),
+            remove_headers=tuple(dict.fromkeys(remove)),
+            body_cuts=body_cuts,
+        )
+        if entry.logged_in is not None:
+            return replace(
+                allowed,
+                target=self._after_login(request, entry.logged_in),
+                method="GET" if request.method == "POST" else None,
+                drop_body=request.method == "POST",
+            )
+        query = arguments.query_without(hidden_query) if hidden_query else request.query
+        if query != request.query:
+            return replace(allowed, target=f"{request.path}?{query}" if query else request.path)
+        return allowed
+
+    def _after_login(self, request: Request, logged_in: LoggedIn) -> str:
+        """The callback as the upstream gets it: without the code, with the original query."""
+        _, _, query = logged_in.return_to.partition("?")
+        return f"{request.path}?{query}" if query else request.path
+
+    def anonymous(self, request: Request, arguments: Arguments) -> Outcome | None:
+        """On as the anonymous consumer where one is configured (contract §7)."""
+        if self._mapping.anonymous is None:
+            return None
+        try:
+            consumer = self._mapping.anonymous_consumer(self._consumers)
+        except AnonymousMissing:
+            return self._anonymous_missing(self._clients.all[0])
+        headers = [*consumer_headers(consumer), ("x-anonymous-consumer", "true")]
+        remove = [*ours_in(request, self._ours), "authorization"]
+        changed, cookie = cookies_for_upstream(
+            request, [self._sessions.cookie_name, self._login.cookie_name]
+        )
+        if changed and cookie is not None:
+            headers.append(("cookie", cookie))
+        elif changed:
+            remove.append("cookie")
+        query = arguments.query_without({*CALLBACK_ARGUMENTS, "access_token"})
+        target = None
+        if query != request.query:
+            target = f"{request.path}?{query}" if query else request.path
+        return Continue(
+            set_headers=tuple(headers),
+            remove_headers=tuple(dict.fromkeys(remove)),
+            target=target,
+            reason="anonymous",
+            consumer_id=consumer.id,
+        )
+
+    def _anonymous_missing(self, client: Client) -> Refusal:
+        detail = f"the anonymous consumer {self._mapping.anonymous} does not exist"
+        return self._refusals.unexpected(client, "anonymous_missing", detail)

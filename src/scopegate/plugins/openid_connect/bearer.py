@@ -1,0 +1,122 @@
+"""Where a bearer token may stand in a request, and finding the one that does.
+
+Source: RFC 6750 §2, contract openid-connect.md §2. A request with tokens in two places is refused
+(RFC 6750 §2: not more than one method): whoever checked one of them must not pass on the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scopegate.plugins.access import Request
+from scopegate.plugins.openid_connect.arguments import Arguments
+from scopegate.session.cookies import CookieRepeated, read_cookie
+
+_ARGUMENT = "access_token"
+
+
+class CredentialRepeated(Exception):
+    """More than one credential of one kind: which one counts is not ours to guess."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A credential and where it stood, so that it can be taken out.
+
+    place   `header`, `query`, `body` or `cookie`; `name` is the header's, argument's or cookie's
+    """
+
+    value: str
+    place: str
+    name: str
+
+    def __repr__(self) -> str:
+        return f"Credential(place={self.place!r}, name={self.name!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class BearerPlaces:
+    """The places of `bearer_token_param_type`, and the names there."""
+
+    header: bool
+    query: bool
+    body: bool
+    cookie: str | None
+    header_names: tuple[str, ...]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> BearerPlaces:
+        kinds = config["bearer_token_param_type"] or ()
+        own = config["bearer_token_header_name"]
+        return cls(
+            header="header" in kinds,
+            query="query" in kinds,
+            body="body" in kinds,
+            cookie=config["bearer_token_cookie_name"] if "cookie" in kinds else None,
+            header_names=(header_name(own),)
+            if own
+            else ("authorization", "access-token", "x-access-token"),
+        )
+
+    def find(self, request: Request, arguments: Arguments) -> Credential | None:
+        """The token, or None. Raises CredentialRepeated, BodyWanted.
+
+        A form is looked into even when a token was found elsewhere, JSON only when none was: the
+        price of buffering every JSON body would be paid by every request.
+        """
+        found = self._in_headers(request) if self.header else []
+        if self.query:
+            found += _credentials(arguments.query(_ARGUMENT), "query", _ARGUMENT)
+        if self.cookie:
+            try:
+                value = read_cookie(request.header("cookie"), self.cookie)
+            except CookieRepeated:
+                raise CredentialRepeated from None
+            found += _credentials([value] if value else [], "cookie", self.cookie)
+        if self.body and (arguments.has_form or not found):
+            found += _credentials(arguments.body(_ARGUMENT), "body", _ARGUMENT)
+        if len(found) > 1:
+            raise CredentialRepeated
+        return found[0] if found else None
+
+    def header_names_in(self, request: Request) -> tuple[str, ...]:
+        """Headers of the request that hold a bearer token, checked or not."""
+        if not self.header:
+            return ()
+        try:
+            return tuple(credential.name for credential in self._in_headers(request))
+        except CredentialRepeated:
+            return tuple(name for name in self.header_names if request.header(name) is not None)
+
+    def _in_headers(self, request: Request) -> list[Credential]:
+        found = []
+        for name in self.header_names:
+            value = request.header(name)
+            if value is None:
+                continue
+            if name == "authorization":
+                scheme, _, token = value.strip().partition(" ")
+                if scheme.lower() != "bearer":
+                    continue
+            else:
+                token = value.strip()
+                if token[:7].lower() == "bearer ":
+                    token = token[7:]
+            token = token.strip()
+            # Envoy joins a repeated header with a comma, and no token holds one (RFC 6750 §2.1).
+            if "," in token:
+                raise CredentialRepeated
+            if token:
+                found.append(Credential(token, "header", name))
+        return found
+
+
+def _credentials(values: list[str], place: str, name: str) -> list[Credential]:
+    return [Credential(value, place, name) for value in values if value]
+
+
+def header_name(name: str) -> str:
+    """A configured name as a header: lower case, `_` becomes `-` (contract §2)."""
+    return name.lower().replace("_", "-")

@@ -1,0 +1,267 @@
+"""Credentials that a request brings: a session, a bearer token, a refresh token.
+
+Source: contract openid-connect.md §1 (order), §2 (places), §3 (what counts as success), §12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scopegate.oidc.claims import find_claim
+from scopegate.oidc.errors import IdpRefused, IdpUnavailable, NotJwt, TokenRefused
+from scopegate.oidc.jws import parse_jws
+from scopegate.plugins.access import Request
+from scopegate.plugins.openid_connect.admission import Entry
+from scopegate.plugins.openid_connect.arguments import Arguments
+from scopegate.plugins.openid_connect.bearer import (
+    BearerPlaces,
+    Credential,
+    CredentialRepeated,
+    header_name,
+)
+from scopegate.plugins.openid_connect.clients import Client, Clients
+from scopegate.plugins.openid_connect.identity import Claims, Identity, text_of
+from scopegate.plugins.openid_connect.issuer import Issuer
+from scopegate.plugins.openid_connect.ports import Ports
+from scopegate.plugins.openid_connect.sessions import Sessions
+from scopegate.plugins.openid_connect.token_calls import TokenCalls
+from scopegate.plugins.openid_connect.verification import Verification
+from scopegate.session.cookies import CookieRepeated, read_cookie
+from scopegate.session.session import Session, Tokens
+from scopegate.session.session_cookie import OpenSession
+from scopegate.session.single_flight import RefreshFlight, RefreshRefused, RefreshUnavailable
+
+
+class SessionOver(Exception):
+    """The session opened, and cannot go on: its token has ended and no new one is to be had."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshTokenPlaces:
+    """Where a refresh token may stand; nowhere while `refresh_token_param_name` is null."""
+
+    name: str | None
+    kinds: frozenset[str]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> RefreshTokenPlaces:
+        kinds = frozenset(config["refresh_token_param_type"] or ())
+        return cls(config["refresh_token_param_name"], kinds)
+
+    def find(self, request: Request, arguments: Arguments) -> Credential | None:
+        """The refresh token, or None. Raises CredentialRepeated, BodyWanted."""
+        if not self.name:
+            return None
+        found: list[Credential] = []
+        header = header_name(self.name)
+        if "header" in self.kinds and (value := request.header(header)):
+            if "," in value:
+                raise CredentialRepeated
+            found.append(Credential(value.strip(), "header", header))
+        if "query" in self.kinds:
+            found += [Credential(v, "query", self.name) for v in arguments.query(self.name) if v]
+        if "body" in self.kinds and not found:
+            found += [Credential(v, "body", self.name) for v in arguments.body(self.name) if v]
+        if len(found) > 1:
+            raise CredentialRepeated
+        return found[0] if found else None
+
+
+class Credentials:
+    """The credentials of one configuration, each turned into an identity."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        clients: Clients,
+        verification: Verification,
+        issuer: Issuer,
+        calls: TokenCalls,
+        sessions: Sessions,
+        ports: Ports,
+    ) -> None:
+        methods = config["auth_methods"]
+        self._bearer = BearerPlaces.from_config(config) if "bearer" in methods else None
+        self._refresh = (
+            RefreshTokenPlaces.from_config(config) if "refresh_token" in methods else None
+        )
+        self._clients = clients
+        self._verification = verification
+        self._issuer = issuer
+        self._calls = calls
+        self._ports = ports
+        self._leeway_s = config["leeway"]
+        self._refresh_tokens = config["refresh_tokens"]
+        self._reverify = config["reverify"]
+        self._jwt_session_cookie = config["jwt_session_cookie"]
+        self._jwt_session_claim = config["jwt_session_claim"]
+        self._flight = RefreshFlight(
+            state=ports.shared, ring=sessions.ring, random_bytes=ports.random_bytes
+        )
+
+    async def session(self, request: Request, arguments: Arguments, found: OpenSession) -> Entry:
+        """The identity of a live session, refreshed if its token is about to end.
+
+        Raises SessionOver, IdpUnavailable, SharedStateUnavailable, CredentialRepeated.
+        """
+        session = found.session
+        client = self._clients.by_id(session.client_id)
+        tokens = session.tokens
+        refreshed = False
+        if self._is_ending(tokens):
+            tokens = await self._refreshed(session, client)
+            refreshed = True
+        session = replace(session, tokens=tokens)
+        identity = Identity(
+            method=session.method,
+            client_id=session.client_id,
+            access_token=tokens.access,
+            access_claims=_claims_of(tokens.access),
+            id_token=tokens.id,
+            id_claims=_claims_of(tokens.id),
+            refresh_token=tokens.refresh,
+            expires_at_s=tokens.access_expires_at_s,
+            session=session,
+        )
+        if self._reverify:
+            await self._verify_again(identity, client)
+        return Entry(
+            identity,
+            open_session=replace(
+                found, session=session, needs_saving=found.needs_saving or refreshed
+            ),
+            # What else the client sent as a credential was not checked: it does not go on.
+            unchecked=self._bearer.header_names_in(request) if self._bearer else (),
+        )
+
+    def _is_ending(self, tokens: Tokens) -> bool:
+        ends_at_s = tokens.access_expires_at_s
+        return ends_at_s is not None and self._ports.now() >= ends_at_s - self._leeway_s
+
+    async def _refreshed(self, session: Session, client: Client) -> Tokens:
+        if not self._refresh_tokens:
+            raise SessionOver(
+                "session_token_expired", "the access token of the session has expired"
+            )
+        refresh_token = session.tokens.refresh
+        if refresh_token is None:
+            raise SessionOver(
+                "session_token_expired",
+                "the access token of the session has expired, and there is no refresh token",
+            )
+
+        async def work() -> Tokens:
+            try:
+                identity, _ = await self._calls.refresh(
+                    client, refresh_token, method=session.method, subject=session.subject
+                )
+            except IdpUnavailable as problem:
+                raise RefreshUnavailable(problem.reason, problem.detail) from None
+            except (IdpRefused, TokenRefused) as problem:
+                raise RefreshRefused(problem.reason, problem.detail) from None
+            expires_at_s = identity.expires_at_s
+            return Tokens(
+                access=identity.access_token,
+                access_expires_at_s=None if expires_at_s is None else int(expires_at_s),
+                # OpenID Connect Core §12.2: a refresh need not bring a new ID token.
+                id=identity.id_token or session.tokens.id,
+                refresh=identity.refresh_token,
+            )
+
+        try:
+            return await self._flight.refresh(session, work, now_s=int(self._ports.now()))
+        except RefreshRefused as problem:
+            raise SessionOver(problem.reason, problem.detail) from None
+        except RefreshUnavailable as problem:
+            raise IdpUnavailable(problem.reason, problem.detail) from None
+
+    async def _verify_again(self, identity: Identity, client: Client) -> None:
+        """`reverify`: the session's tokens once more, as if they came fresh from the issuer."""
+        now_s = self._ports.now()
+        try:
+            if identity.method == "bearer" and identity.access_token is not None:
+                await self._verification.presented(
+                    identity.access_token, client, self._issuer, now_s
+                )
+            elif identity.access_token is not None:
+                await self._verification.issued_access_token(
+                    identity.access_token, "session", client, self._issuer, now_s
+                )
+        except TokenRefused as problem:
+            raise SessionOver(problem.reason, problem.detail) from None
+
+    async def presented(
+        self, request: Request, arguments: Arguments, client: Client
+    ) -> Entry | None:
+        """The identity of a token in the request; None when there is none.
+
+        Raises TokenRefused, IdpRefused, IdpUnavailable, NotConfigured, CredentialRepeated,
+        BodyWanted.
+        """
+        if self._bearer is not None:
+            credential = self._bearer.find(request, arguments)
+            if credential is not None:
+                return await self._bearer_token(request, credential, client)
+        if self._refresh is not None:
+            credential = self._refresh.find(request, arguments)
+            if credential is not None:
+                return await self._refresh_token(credential, client)
+        return None
+
+    async def _bearer_token(
+        self, request: Request, credential: Credential, client: Client
+    ) -> Entry:
+        try:
+            token = await self._verification.presented(
+                credential.value, client, self._issuer, self._ports.now()
+            )
+        except NotJwt as problem:
+            # Methods that could know an opaque token (introspection, userinfo) are not built.
+            raise TokenRefused(problem.reason, problem.detail) from None
+        self._check_jwt_session(request, token.claims)
+        identity = Identity(
+            method="bearer",
+            client_id=client.id or "",
+            access_token=credential.value,
+            access_claims=token.claims,
+            expires_at_s=token.expires_at_s,
+        )
+        return Entry(identity, credential=credential)
+
+    def _check_jwt_session(self, request: Request, claims: Claims) -> None:
+        """`jwt_session_cookie`: the token is good only beside the cookie that it names."""
+        if not self._jwt_session_cookie:
+            return
+        try:
+            cookie = read_cookie(request.header("cookie"), self._jwt_session_cookie)
+        except CookieRepeated:
+            cookie = None
+        claim = text_of(find_claim(claims, (self._jwt_session_claim,)))
+        if cookie is None or claim is None or cookie != claim:
+            raise TokenRefused(
+                "jwt_session_mismatch",
+                f"the cookie {self._jwt_session_cookie} is not what the token's claim names",
+            )
+
+    async def _refresh_token(self, credential: Credential, client: Client) -> Entry:
+        identity, tokens = await self._calls.refresh(
+            client, credential.value, method="refresh_token", subject=None
+        )
+        return Entry(identity, credential=credential, tokens=tokens)
+
+
+def _claims_of(token: str | None) -> Claims | None:
+    """The claims of a token that was verified when the session was made; None when opaque."""
+    if token is None:
+        return None
+    try:
+        return parse_jws(token).claims
+    except TokenRefused:
+        return None

@@ -1,0 +1,165 @@
+"""Headers up to the upstream and down to the client. Source: contract openid-connect.md §8.
+
+Everything that this plugin may set is first taken out of what the client sent, whatever case it is
+written in and with `_` for `-`: a header that looks like ours is ours.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scopegate.plugins.access import Header, LogLine, Request
+from scopegate.plugins.openid_connect.bearer import header_name
+from scopegate.plugins.openid_connect.identity import Identity, look_up
+
+# Set by Kong's authentication plugins; nobody else may.
+IDENTITY_HEADERS = frozenset(
+    {
+        "x-consumer-id",
+        "x-consumer-username",
+        "x-consumer-custom-id",
+        "x-consumer-groups",
+        "x-credential-identifier",
+        "x-credential-username",
+        "x-anonymous-consumer",
+        "x-authenticated-groups",
+        "x-authenticated-scope",
+        "x-authenticated-userid",
+    }
+)
+
+FindKey = Callable[[str], Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenHeader:
+    """`name` or `name:bearer`; the second puts `Bearer ` in front of the value."""
+
+    name: str
+    bearer: bool
+
+    @classmethod
+    def parse(cls, text: str | None) -> TokenHeader | None:
+        if not text:
+            return None
+        name, _, kind = text.partition(":")
+        return cls(header_name(name), kind.lower() == "bearer")
+
+    def header(self, value: str) -> Header:
+        return (self.name, f"Bearer {value}" if self.bearer else value)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderRules:
+    """The headers of one direction, `upstream` or `downstream`."""
+
+    access_token: TokenHeader | None
+    access_token_jwk: TokenHeader | None
+    id_token: TokenHeader | None
+    id_token_jwk: TokenHeader | None
+    refresh_token: TokenHeader | None
+    session_id: TokenHeader | None
+    claims: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], direction: str) -> HeaderRules:
+        def token(name: str) -> TokenHeader | None:
+            return TokenHeader.parse(config[f"{direction}_{name}_header"])
+
+        pairs = zip(
+            config[f"{direction}_headers_names"] or (),
+            config[f"{direction}_headers_claims"] or (),
+            strict=True,
+        )
+        claims = [(header_name(name), (claim,)) for name, claim in pairs]
+        claims += [
+            (header_name(entry["header"]), tuple(entry["path"]))
+            for entry in config[f"{direction}_headers"] or ()
+        ]
+        return cls(
+            access_token=token("access_token"),
+            access_token_jwk=token("access_token_jwk"),
+            id_token=token("id_token"),
+            id_token_jwk=token("id_token_jwk"),
+            refresh_token=token("refresh_token"),
+            session_id=token("session_id"),
+            claims=tuple(claims),
+        )
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name that these rules may set."""
+        tokens = (
+            self.access_token,
+            self.access_token_jwk,
+            self.id_token,
+            self.id_token_jwk,
+            self.refresh_token,
+            self.session_id,
+        )
+        return frozenset(token.name for token in tokens if token) | {
+            name for name, _ in self.claims
+        }
+
+    @property
+    def wants_keys(self) -> bool:
+        """Whether a `*_jwk` header is configured."""
+        return self.access_token_jwk is not None or self.id_token_jwk is not None
+
+    def build(self, identity: Identity, find_key: FindKey) -> tuple[list[Header], list[LogLine]]:
+        """The headers for this identity, and what had to be dropped. A name twice: the last wins.
+
+        `find_key` gives the public JWK that verified a token, for the `*_jwk` headers.
+        """
+        headers: dict[str, str] = {}
+        dropped: list[LogLine] = []
+
+        def put(header: Header) -> None:
+            name, value = header
+            if _sendable(value):
+                headers[name] = value
+            else:
+                fields = {"reason": "header_value_unsafe", "header": name}
+                dropped.append(LogLine("warning", "[openid-connect] header dropped", fields))
+
+        tokens = (
+            (self.access_token, identity.access_token),
+            (self.id_token, identity.id_token),
+            (self.refresh_token, identity.refresh_token),
+            (self.session_id, identity.session.id if identity.session else None),
+        )
+        for rule, value in tokens:
+            if rule and value:
+                put(rule.header(value))
+        keys = (
+            (self.access_token_jwk, identity.access_token if identity.access_claims else None),
+            (self.id_token_jwk, identity.id_token),
+        )
+        for rule, signed in keys:
+            jwk = find_key(signed) if rule and signed else None
+            if rule and jwk:
+                put(rule.header(_encoded(jwk)))
+        for name, path in self.claims:
+            found = look_up(identity.for_headers(), path)
+            if found is not None:
+                put((name, found if isinstance(found, str) else _encoded(found)))
+        return list(headers.items()), dropped
+
+
+def ours_in(request: Request, names: frozenset[str]) -> list[str]:
+    """The names, as the client wrote them, of headers that only we may set."""
+    return [name for name, _ in request.headers if name.replace("_", "-") in names]
+
+
+def _sendable(value: str) -> bool:
+    return all(character >= " " and character != "\x7f" for character in value) or value == ""
+
+
+def _encoded(value: Any) -> str:
+    """Base64 of JSON, as Kong sends everything that is no string."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return base64.b64encode(text.encode()).decode("ascii")

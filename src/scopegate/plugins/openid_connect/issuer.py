@@ -1,0 +1,82 @@
+"""The issuer of one policy: facts and keys as the policy holds them, or newer ones from control."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeVar
+
+from scopegate.oidc.errors import IdpUnavailable, UnknownKey
+from scopegate.oidc.issuer import Endpoints, IssuerFacts
+from scopegate.oidc.keys import KeySet
+from scopegate.plugins.openid_connect.ports import FactsPort
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownIssuer:
+    """Facts and the keys in them, imported once."""
+
+    facts: IssuerFacts
+    keys: KeySet
+    document: Mapping[str, Any] = field(repr=False)
+
+
+class Issuer:
+    """What is known of the issuer; asks control where that does not suffice."""
+
+    def __init__(
+        self,
+        key: str,
+        document: Mapping[str, Any] | None,
+        issuers_allowed: Sequence[str],
+        configured: Endpoints,
+        port: FactsPort,
+    ) -> None:
+        """`configured` endpoints come before those of the discovery document."""
+        self._key = key
+        self._issuers_allowed = issuers_allowed
+        self._configured = configured
+        self._port = port
+        self._known = self._read(document) if document is not None else None
+
+    def _read(self, document: Mapping[str, Any]) -> KnownIssuer:
+        facts = IssuerFacts.from_json(document)
+        configured = {name: url for name, url in asdict(self._configured).items() if url}
+        facts = replace(facts, endpoints=replace(facts.endpoints, **configured))
+        return KnownIssuer(facts, KeySet.from_facts(facts, self._issuers_allowed), document)
+
+    async def known(self) -> KnownIssuer:
+        """Facts and keys. Raises IdpUnavailable while nothing is known."""
+        if self._known is None:
+            document = await self._port.refresh(self._key, None)
+            if document is None:
+                raise IdpUnavailable("issuer_unknown", "the issuer's metadata is not known yet")
+            self._known = self._read(document)
+        return self._known
+
+    async def check(self, verify: Callable[[KnownIssuer], T]) -> T:
+        """What `verify` makes of the known keys; where a key is unknown, of newer ones.
+
+        A rediscovery is control's to allow (contract openid-connect.md §11): without newer facts
+        the unknown key stands.
+        """
+        known = await self.known()
+        try:
+            return verify(known)
+        except UnknownKey:
+            document = await self._port.refresh(self._key, known.document)
+            if document is None:
+                raise
+            self._known = self._read(document)
+            return verify(self._known)
+
+
+def configured_endpoints(config: Mapping[str, Any]) -> Endpoints:
+    """The endpoints that the configuration names itself."""
+    return Endpoints(
+        authorization=config["authorization_endpoint"],
+        token=config["token_endpoint"],
+        end_session=config["end_session_endpoint"],
+    )

@@ -1,0 +1,207 @@
+"""Compile time: a configured plugin and the facts become a policy step.
+
+Findings tell the operator what works less than the configuration says: methods that are not built,
+checks that are switched off, issuers that do not answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from scopegate.entities.finding import Finding
+from scopegate.entities.snapshot import Plugin
+from scopegate.ir.policy import Step, canonical_json, content_id
+from scopegate.oidc.discovery import DiscoverySettings
+from scopegate.oidc.http import HttpSettings
+from scopegate.plugins.lowering import Context, Lowered
+from scopegate.plugins.openid_connect.config import unbuilt_methods
+from scopegate.plugins.openid_connect.headers import IDENTITY_HEADERS, HeaderRules
+from scopegate.session.sealing import root_from_cluster_secret, root_from_secret
+
+NAME = "openid-connect"
+
+# What a login rests on. A session opens only for a configuration that would have accepted the
+# login by the same rules: else a lax plugin's session would open a strict one (ADR 0004).
+_LOGIN_RULES = (
+    "issuer",
+    "client_id",
+    "issuers_allowed",
+    "audience",
+    "domains",
+    "max_age",
+    "verify_signature",
+    "verify_claims",
+    "verify_nonce",
+    "ignore_signature",
+    "enable_hs_signatures",
+    "jwks_endpoint",
+    "extra_jwks_uris",
+    "using_pseudo_issuer",
+    "jwt_session_cookie",
+    "jwt_session_claim",
+    "authorization_endpoint",
+    "token_endpoint",
+    "session_audience",
+)
+# No clock bounds a session when all three are off; a replaced secret still has an end.
+_FORMER_SECRET_CAP_S = 31 * 86400
+
+_WARNINGS = (
+    ("verify_signature", "signatures of tokens from the token endpoint are not verified"),
+    ("verify_claims", "the standard claims (exp, nbf, aud …) are not verified"),
+    ("ssl_verify", "the identity provider's certificate is not verified"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerRequest:
+    """What control fetches for one or more plugins; `key` names its content.
+
+    plugin_ids   who wants it, for findings
+    """
+
+    discovery: DiscoverySettings
+    cache_ttl_s: float
+    rediscovery_lifetime_s: float
+    plugin_ids: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """32 hex digits; equal requests of several plugins are one."""
+        content = [asdict(self.discovery), self.cache_ttl_s, self.rediscovery_lifetime_s]
+        return content_id(canonical_json(content))
+
+
+def issuer_request(plugin_id: str, config: Mapping[str, Any]) -> IssuerRequest:
+    """What has to be fetched for this configuration."""
+    names = config["discovery_headers_names"] or ()
+    values = config["discovery_headers_values"] or ()
+    discovery = DiscoverySettings(
+        issuer=config["issuer"],
+        http=http_settings(config),
+        discover=not config["using_pseudo_issuer"],
+        issuers_allowed=tuple(config["issuers_allowed"] or ()),
+        jwks_endpoint=config["jwks_endpoint"],
+        extra_jwks_uris=tuple(config["extra_jwks_uris"] or ()),
+        headers=tuple(zip(names, values, strict=True)),
+    )
+    return IssuerRequest(
+        discovery=discovery,
+        cache_ttl_s=config["cache_ttl"],
+        rediscovery_lifetime_s=config["rediscovery_lifetime"],
+        plugin_ids=(plugin_id,),
+    )
+
+
+def issuer_requests(plugins: Iterable[Plugin]) -> list[IssuerRequest]:
+    """The requests of all enabled plugins of this kind, equal ones once."""
+    by_key: dict[str, IssuerRequest] = {}
+    for plugin in plugins:
+        if plugin.name != NAME or not plugin.enabled:
+            continue
+        request = issuer_request(plugin.id, plugin.config)
+        known = by_key.get(request.key)
+        ids = (known.plugin_ids if known else ()) + request.plugin_ids
+        by_key[request.key] = replace(request, plugin_ids=ids)
+    return list(by_key.values())
+
+
+def http_settings(config: Mapping[str, Any]) -> HttpSettings:
+    """How this configuration reaches its identity provider; `timeout` is in milliseconds."""
+    return HttpSettings(
+        timeout_s=config["timeout"] / 1000,
+        verify_tls=config["ssl_verify"],
+        http_proxy=config["http_proxy"],
+        http_proxy_authorization=config["http_proxy_authorization"],
+        https_proxy=config["https_proxy"],
+        https_proxy_authorization=config["https_proxy_authorization"],
+        no_proxy=config["no_proxy"],
+        keepalive=config["keepalive"],
+    )
+
+
+class OpenIdConnectCompiler:
+    """The plugin's compile-time half."""
+
+    def lower(self, plugin: Plugin, context: Context) -> Lowered:
+        """The step that decides, the headers that it may set, and findings."""
+        config = plugin.config
+        request = issuer_request(plugin.id, config)
+        up = HeaderRules.from_config(config, "upstream")
+        down = HeaderRules.from_config(config, "downstream")
+        step = Step(
+            plugin=NAME,
+            plugin_id=plugin.id,
+            config={
+                "plugin": dict(config),
+                "session_keys": _session_keys(config, context),
+                # Plugins that share a cookie name share the browser's login secret.
+                "login_keys": [{"root": context.cluster_secret, "not_after_s": None}],
+                "login_rules": _login_rules(config),
+                "facts_key": request.key,
+            },
+            facts=context.facts.get(request.key),
+        )
+        return Lowered(
+            step=step,
+            upstream_headers=up.names | IDENTITY_HEADERS | _session_headers(config, "request"),
+            downstream_headers=down.names | _session_headers(config, "response"),
+            reads_body=True,
+            uses_consumers=bool(config["consumer_claims"] or config["anonymous"]),
+            findings=tuple(_findings(plugin)),
+        )
+
+
+def _session_headers(config: Mapping[str, Any], kind: str) -> frozenset[str]:
+    return frozenset(session_header(item) for item in config[f"session_{kind}_headers"] or ())
+
+
+def session_header(item: str) -> str:
+    """`id` → `session-id`, as lua-resty-session names them."""
+    return f"session-{item}"
+
+
+def _login_rules(config: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical_json([config[name] for name in _LOGIN_RULES])).hexdigest()
+
+
+def _session_keys(config: Mapping[str, Any], context: Context) -> list[dict[str, Any]]:
+    """The key ring, newest first: a former secret opens what it sealed until that has expired."""
+
+    def root(secret: str | None) -> str:
+        if secret:
+            return root_from_secret(secret).hex()
+        return root_from_cluster_secret(context.cluster_secret).hex()
+
+    clocks = (config["session_absolute_timeout"], config["session_rolling_timeout"])
+    longest_s = next((clock for clock in clocks if clock), _FORMER_SECRET_CAP_S)
+    keys: list[dict[str, Any]] = [{"root": root(config["session_secret"]), "not_after_s": None}]
+    for secret, replaced_at_s in context.former_session_secrets:
+        former = {"root": root(secret), "not_after_s": int(replaced_at_s + longest_s)}
+        if former["root"] not in {key["root"] for key in keys}:
+            keys.append(former)
+    return keys
+
+
+def _findings(plugin: Plugin) -> Iterable[Finding]:
+    unbuilt = unbuilt_methods(plugin.config)
+    if unbuilt:
+        yield Finding(
+            level="warning",
+            code="auth_methods_not_built",
+            kind="plugins",
+            id=plugin.id,
+            message=f"auth_methods not supported yet, never tried: {', '.join(unbuilt)}",
+        )
+    for name, consequence in _WARNINGS:
+        if not plugin.config[name]:
+            yield Finding(
+                level="warning",
+                code=f"{name}_off",
+                kind="plugins",
+                id=plugin.id,
+                message=f"config.{name}=false: {consequence}",
+            )

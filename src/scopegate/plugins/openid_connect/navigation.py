@@ -1,0 +1,36 @@
+"""Whether a request is a browser that goes somewhere, so that a login page makes sense.
+
+Kong redirects whoever asks. We do not redirect a request that says itself that it is no navigation:
+a redirect there only breaks the page and leaves cookies behind. Plain curl (`Accept: */*`, no
+`Sec-Fetch-*`) is still redirected. Source: contract openid-connect.md §4, docs/adr/0003.
+"""
+
+from __future__ import annotations
+
+from scopegate.plugins.access import Request
+
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+_PAGES = ("text/html", "application/xhtml+xml", "text/*", "*/*")
+
+
+def is_navigation(request: Request) -> bool:
+    """True where a redirect to a login page can lead anywhere."""
+    fetch_mode = request.header("sec-fetch-mode")
+    if fetch_mode is not None and fetch_mode != "navigate":
+        return False
+    if fetch_mode is None and request.method not in _SAFE_METHODS:
+        return False
+    if (request.header("x-requested-with") or "").lower() == "xmlhttprequest":
+        return False
+    if (request.header("upgrade") or "").lower() == "websocket":
+        return False
+    if (request.header("content-type") or "").lower().startswith("application/grpc"):
+        return False
+    return not _wants_only_json(request.header("accept") or "")
+
+
+def _wants_only_json(accept: str) -> bool:
+    """Whether Accept takes JSON and no page (RFC 9110 §12.5.1)."""
+    media = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
+    takes_json = any(kind == "application/json" or kind.endswith("+json") for kind in media)
+    return takes_json and not any(kind in _PAGES for kind in media)

@@ -1,0 +1,34 @@
+"""What the plugin needs from outside: network, clock, chance, memory shared by the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from scopegate.oidc.http import HttpClient
+from scopegate.session.shared_state import SharedState
+
+
+class FactsPort(Protocol):
+    """Asks control for newer facts than a policy holds."""
+
+    async def refresh(self, key: str, known: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Facts that differ from the known ones, or None when there are none to be had now.
+
+        At most one question to control per key at a time, and none while control said to wait.
+        Raises IdpUnavailable when control or the identity provider does not answer and nothing is
+        known.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Handed to every step of this plugin."""
+
+    http: HttpClient
+    shared: SharedState
+    facts: FactsPort
+    now: Callable[[], float]
+    random_bytes: Callable[[int], bytes]

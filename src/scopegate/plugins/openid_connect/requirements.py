@@ -1,0 +1,84 @@
+"""What a token must carry to pass: scopes, audience, groups, roles; and what it must not.
+
+Source: contract openid-connect.md §5 and §6. Each entry of a requirement is a blank-separated AND,
+the entries are alternatives; all requirements that are set must hold. A claim that is absent or of
+an odd type is an empty list, so the answer is no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scopegate.oidc.claims import find_claim, satisfies, words
+
+# What the log calls each requirement, and the reason code.
+_KINDS = (
+    ("scopes", "scopes_required", "scopes_claim", "scopes_missing"),
+    ("audience", "audience_required", "audience_claim", "audience_missing"),
+    ("groups", "groups_required", "groups_claim", "groups_missing"),
+    ("roles", "roles_required", "roles_claim", "roles_missing"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One `*_required` with its claim path."""
+
+    kind: str
+    required: tuple[str, ...]
+    path: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """A requirement that does not hold. `scope`: what RFC 6750 §3 lets us tell the client."""
+
+    reason: str
+    detail: str
+    scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """All requirements of one configuration, in the order in which they are checked."""
+
+    required: tuple[Requirement, ...]
+    forbidden: frozenset[str]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Requirements:
+        return cls(
+            required=tuple(
+                Requirement(kind, tuple(config[required]), tuple(config[claim] or ()), reason)
+                for kind, required, claim, reason in _KINDS
+                if config[required]
+            ),
+            forbidden=frozenset(config["claims_forbidden"] or ()),
+        )
+
+    def unmet(self, claims: Mapping[str, Any] | None) -> Unmet | None:
+        """The first requirement that the access token's claims do not meet, or None.
+
+        `claims` is None for an opaque token: it carries nothing.
+        """
+        for requirement in self.required:
+            found = words(find_claim(claims or {}, requirement.path))
+            if not satisfies(requirement.required, found):
+                listed = f"[ {', '.join(found)} ]" if found else "[ ]"
+                return Unmet(
+                    reason=requirement.reason,
+                    detail=f"required {requirement.kind} were not found {listed}",
+                    scope=requirement.required[0] if requirement.kind == "scopes" else None,
+                )
+        present = sorted(name for name in self.forbidden if name in (claims or {}))
+        if present:
+            return Unmet("claim_forbidden", f"forbidden claims were found [ {', '.join(present)} ]")
+        if self.forbidden and claims is None:
+            # An opaque token may hold anything: what cannot be checked is refused.
+            return Unmet(
+                "claims_unknown", "forbidden claims cannot be checked: the token is opaque"
+            )
+        return None

@@ -1,0 +1,208 @@
+"""Sessions of this plugin: opened, checked, saved, renewed, ended.
+
+Source: contract openid-connect.md §10; what a session rests on: docs/adr/0004.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scopegate.plugins.access import Header, Request
+from scopegate.plugins.openid_connect.identity import Identity
+from scopegate.plugins.openid_connect.ports import Ports
+from scopegate.session.cookies import CookieSettings, without_cookies
+from scopegate.session.ended_sessions import EndedSessions
+from scopegate.session.sealing import KeyRing, RingKey
+from scopegate.session.session import Session, Timeouts, Tokens, begin_session
+from scopegate.session.session_cookie import NoSession, OpenSession, SessionCookie
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """No session. `reason` says why; `cookie_there` that there is something to expire."""
+
+    reason: str
+    cookie_there: bool
+
+
+def key_ring(keys: Sequence[Mapping[str, Any]]) -> KeyRing:
+    """The ring that `lower` wrote into the policy, newest first."""
+    return KeyRing([RingKey(bytes.fromhex(key["root"]), key["not_after_s"]) for key in keys])
+
+
+class Sessions:
+    """Reads and writes the sessions of one policy. Without the method `session`: neither."""
+
+    def __init__(self, step: Mapping[str, Any], ports: Ports) -> None:
+        config = step["plugin"]
+        self.enabled = "session" in config["auth_methods"]
+        self._disabled_for = frozenset(config["disable_session"] or ())
+        self._audience = config["session_audience"]
+        self._bind = tuple(config["session_bind"] or ())
+        self._ports = ports
+        self.ring = key_ring(step["session_keys"])
+        self._settings = CookieSettings(
+            name=config["session_cookie_name"],
+            path=config["session_cookie_path"],
+            domain=config["session_cookie_domain"],
+            http_only=config["session_cookie_http_only"],
+            secure=config["session_cookie_secure"],
+            same_site=config["session_cookie_same_site"],
+        )
+        self._timeouts = Timeouts(
+            idling_s=config["session_idling_timeout"],
+            rolling_s=config["session_rolling_timeout"],
+            absolute_s=config["session_absolute_timeout"],
+        )
+        self._cookie = SessionCookie(
+            ring=self.ring,
+            settings=self._settings,
+            timeouts=self._timeouts,
+            audience=self._audience,
+            binding=step["login_rules"],
+        )
+        self._ended = EndedSessions(ports.shared, self._timeouts)
+        self._request_headers = tuple(config["session_request_headers"] or ())
+        self._response_headers = tuple(config["session_response_headers"] or ())
+
+    @property
+    def upstream_names(self) -> frozenset[str]:
+        """The headers that `upstream_headers` may give."""
+        return frozenset(f"session-{item}" for item in self._request_headers)
+
+    def brought_by(self, request: Request) -> bool:
+        """Whether the request brings a session cookie or a chunk of one."""
+        changed, _ = cookies_for_upstream(request, (self.cookie_name,))
+        return changed
+
+    @property
+    def cookie_name(self) -> str:
+        """The name of the session cookie."""
+        return self._settings.name
+
+    async def open(self, request: Request) -> OpenSession | Absent:
+        """The live session of a request. Raises CookieRepeated, SharedStateUnavailable."""
+        if not self.enabled:
+            return Absent("session_not_enabled", cookie_there=False)
+        now_s = int(self._ports.now())
+        found = self._cookie.open(request.header("cookie"), bound=self._bound(request), now_s=now_s)
+        if isinstance(found, NoSession):
+            return Absent(found.reason.value, found.is_cookie_there)
+        if await self._ended.is_ended(found.session, now_s):
+            return Absent("session_ended", cookie_there=True)
+        return found
+
+    def begin(self, identity: Identity, issuer: str) -> Session | None:
+        """A session for a fresh identity, or None where this method starts none."""
+        if not self.enabled or identity.method in self._disabled_for or not identity.subject:
+            return None
+        sid = (identity.id_claims or identity.access_claims or {}).get("sid")
+        return begin_session(
+            subject=identity.subject,
+            issuer=issuer,
+            client_id=identity.client_id,
+            method=identity.method,
+            sid=sid if isinstance(sid, str) else None,
+            audience=self._audience,
+            tokens=Tokens(
+                access=identity.access_token,
+                access_expires_at_s=_whole(identity.expires_at_s),
+                id=identity.id_token,
+                refresh=identity.refresh_token,
+            ),
+            now_s=int(self._ports.now()),
+            random_bytes=self._ports.random_bytes,
+        )
+
+    def save(self, session: Session, request: Request) -> list[Header]:
+        """Set-Cookie headers. Raises SessionTooLarge."""
+        values = self._cookie.save(
+            session,
+            request.header("cookie"),
+            bound=self._bound(request),
+            https=request.scheme == "https",
+            random_bytes=self._ports.random_bytes,
+        )
+        return [("set-cookie", value) for value in values]
+
+    async def keep(self, found: OpenSession, request: Request) -> tuple[Session, list[Header]]:
+        """The session after this use, and its cookies where they need writing."""
+        session, clocks, now_s = found.session, found.clocks, int(self._ports.now())
+        if not found.needs_saving:
+            return session, []
+        if clocks.needs_renewal:
+            await self._ended.supersede(session, now_s)
+            session = session.renewed(now_s)
+        elif clocks.needs_touch:
+            session = session.touched(now_s)
+        return session, self.save(session, request)
+
+    async def end(self, session: Session) -> None:
+        """Dead from now on, in every copy. Raises SharedStateUnavailable."""
+        await self._ended.end(session, int(self._ports.now()))
+
+    def expire(self, request: Request) -> list[Header]:
+        """Set-Cookie headers that remove the session's cookies from the browser."""
+        if not self.enabled:
+            return []
+        https = request.scheme == "https"
+        values = self._cookie.expire(request.header("cookie"), https=https)
+        return [("set-cookie", value) for value in values]
+
+    def upstream_headers(self, session: Session | None) -> list[Header]:
+        """`session_request_headers`."""
+        return self._headers(session, self._request_headers)
+
+    def downstream_headers(self, session: Session | None) -> list[Header]:
+        """`session_response_headers`."""
+        return self._headers(session, self._response_headers)
+
+    def _headers(self, session: Session | None, items: Sequence[str]) -> list[Header]:
+        if session is None:
+            return []
+        now_s = int(self._ports.now())
+        clocks = {
+            "absolute-timeout": (self._timeouts.absolute_s, session.created_at_s),
+            "rolling-timeout": (self._timeouts.rolling_s, session.issued_at_s),
+            "idling-timeout": (self._timeouts.idling_s, session.last_used_at_s),
+        }
+        left_s = {
+            name: int(max(since_s + limit_s - now_s, 0))
+            for name, (limit_s, since_s) in clocks.items()
+            if limit_s
+        }
+        values: dict[str, str] = {
+            "id": session.id,
+            "audience": session.audience,
+            "subject": session.subject,
+            **{name: str(seconds) for name, seconds in left_s.items()},
+        }
+        if left_s:
+            values["timeout"] = str(min(left_s.values()))
+        return [(f"session-{item}", values[item]) for item in items if item in values]
+
+    def _bound(self, request: Request) -> Mapping[str, str]:
+        values = {
+            "ip": request.client_ip,
+            "scheme": request.scheme,
+            "user-agent": request.header("user-agent") or "",
+        }
+        return {name: values[name] for name in self._bind}
+
+
+def cookies_for_upstream(request: Request, names: Sequence[str]) -> tuple[bool, str | None]:
+    """(whether the Cookie header changes, what is left of it): gateway cookies stay here."""
+    header = request.header("cookie")
+    left = without_cookies(header, names)
+    return left != header, left
+
+
+def with_tokens(session: Session, tokens: Tokens) -> Session:
+    """The same session with refreshed tokens."""
+    return replace(session, tokens=tokens)
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds)

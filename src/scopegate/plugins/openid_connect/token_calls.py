@@ -1,0 +1,146 @@
+"""Calls to the token endpoint: a code or a refresh token becomes a verified identity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from scopegate.oidc import grants
+from scopegate.oidc.client_authentication import ClientCredentials, choose_auth_method
+from scopegate.oidc.errors import IdpRefused
+from scopegate.oidc.grants import TokenEndpoint, TokenSet
+from scopegate.oidc.http import HttpSettings
+from scopegate.oidc.tokens import check_same_subject
+from scopegate.plugins.openid_connect.clients import Client
+from scopegate.plugins.openid_connect.identity import Identity
+from scopegate.plugins.openid_connect.issuer import Issuer
+from scopegate.plugins.openid_connect.lower import http_settings
+from scopegate.plugins.openid_connect.ports import Ports
+from scopegate.plugins.openid_connect.verification import Verification
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCalls:
+    """The token endpoint as one configuration uses it.
+
+    arguments, headers   extra ones that the configuration adds
+    """
+
+    verification: Verification
+    issuer: Issuer
+    ports: Ports
+    http: HttpSettings
+    auth_method: str | None
+    openid: bool
+    arguments: tuple[tuple[str, str], ...] = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], verification: Verification, issuer: Issuer, ports: Ports
+    ) -> TokenCalls:
+        def pairs(name: str) -> list[tuple[str, str]]:
+            names, values = config[f"{name}_names"] or (), config[f"{name}_values"] or ()
+            return list(zip(names, values, strict=True))
+
+        arguments = pairs("token_post_args")
+        if config["audience"]:
+            arguments.append(("audience", " ".join(config["audience"])))
+        return cls(
+            verification=verification,
+            issuer=issuer,
+            ports=ports,
+            http=http_settings(config),
+            auth_method=config["token_endpoint_auth_method"],
+            openid="openid" in (config["scopes"] or ()),
+            arguments=tuple(arguments),
+            headers=tuple(pairs("token_headers")),
+        )
+
+    async def redeem(
+        self,
+        client: Client,
+        *,
+        code: str,
+        redirect_uri: str,
+        code_verifier: str | None,
+        nonce: str,
+    ) -> tuple[Identity, TokenSet]:
+        """Tokens for a code, verified. Raises OidcError."""
+        tokens = await grants.redeem_code(
+            self.ports.http,
+            await self._endpoint(client),
+            code=code,
+            redirect_uri=redirect_uri,
+            code_verifier=code_verifier,
+            now_s=self.ports.now(),
+        )
+        if tokens.id_token is None and self.openid:
+            # OpenID Connect Core §3.1.3.3: whoever asks for openid gets an ID token.
+            raise IdpRefused("id_token_missing", "the token endpoint sent no id token")
+        identity = await self._verified("authorization_code", client, tokens, nonce=nonce)
+        return identity, tokens
+
+    async def refresh(
+        self, client: Client, refresh_token: str, *, method: str, subject: str | None
+    ) -> tuple[Identity, TokenSet]:
+        """New tokens for a refresh token, verified; of the same subject where one is known.
+
+        Raises OidcError.
+        """
+        tokens = await grants.refresh(
+            self.ports.http,
+            await self._endpoint(client),
+            refresh_token=refresh_token,
+            now_s=self.ports.now(),
+        )
+        identity = await self._verified(method, client, tokens, nonce=None)
+        if subject is not None:
+            # OpenID Connect Core §12.2; contract §22 point 6.
+            for claims in (identity.id_claims, identity.access_claims):
+                if claims is not None and "sub" in claims:
+                    check_same_subject(subject, claims)
+                    break
+        return identity, tokens
+
+    async def _verified(
+        self, method: str, client: Client, tokens: TokenSet, *, nonce: str | None
+    ) -> Identity:
+        now_s, access_token = self.ports.now(), tokens.access_token
+        access = await self.verification.issued_access_token(
+            access_token, method, client, self.issuer, now_s
+        )
+        identity = Identity(
+            method=method,
+            client_id=client.id or "",
+            access_token=access_token,
+            access_claims=access.claims if access else None,
+            refresh_token=tokens.refresh_token,
+            expires_at_s=tokens.expires_at_s or (access.expires_at_s if access else None),
+        )
+        if tokens.id_token is None:
+            return identity
+        verified = await self.verification.issued_id_token(
+            tokens.id_token,
+            method,
+            client,
+            self.issuer,
+            now_s,
+            nonce=nonce,
+            access_token=access_token,
+        )
+        return replace(identity, id_token=tokens.id_token, id_claims=verified.claims)
+
+    async def _endpoint(self, client: Client) -> TokenEndpoint:
+        facts = (await self.issuer.known()).facts
+        return TokenEndpoint(
+            url=facts.require_endpoint("token"),
+            client=ClientCredentials.required(client.id, client.secret),
+            auth_method=choose_auth_method(
+                (self.auth_method, client.authentication), facts.token_endpoint_auth_methods
+            ),
+            http=self.http,
+            headers=self.headers,
+            arguments=self.arguments,
+        )

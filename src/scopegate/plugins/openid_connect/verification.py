@@ -1,0 +1,144 @@
+"""Which checks a token has to pass, by where it came from.
+
+`verify_signature=false` and `ignore_signature` spare the signature of tokens that came straight
+from the token endpoint, never of one that a client presents (docs/adr/0005).
+Source: contract openid-connect.md §3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scopegate.oidc.errors import NotJwt
+from scopegate.oidc.keys import SharedSecret
+from scopegate.oidc.token_claims import AccessTokenRules, IdTokenRules
+from scopegate.oidc.tokens import (
+    VerifiedToken,
+    read_access_token,
+    read_id_token,
+    verify_access_token,
+    verify_id_token,
+)
+from scopegate.plugins.openid_connect.clients import Client
+from scopegate.plugins.openid_connect.issuer import Issuer, KnownIssuer
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The token checks of one configuration."""
+
+    issuers_allowed: tuple[str, ...]
+    leeway_s: float
+    verify_claims: bool
+    verify_signature: bool
+    verify_nonce: bool
+    ignore_signature: frozenset[str]
+    hs_signatures: bool
+    domains: tuple[str, ...]
+    max_age_s: float | None
+    audience: tuple[str, ...]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Verification:
+        return cls(
+            issuers_allowed=tuple(config["issuers_allowed"] or ()),
+            leeway_s=config["leeway"],
+            verify_claims=config["verify_claims"],
+            verify_signature=config["verify_signature"],
+            verify_nonce=config["verify_nonce"],
+            ignore_signature=frozenset(config["ignore_signature"] or ()),
+            hs_signatures=config["enable_hs_signatures"],
+            domains=tuple(config["domains"] or ()),
+            max_age_s=config["max_age"],
+            audience=tuple(config["audience"] or ()),
+        )
+
+    async def presented(
+        self, token: str, client: Client, issuer: Issuer, now_s: float
+    ) -> VerifiedToken:
+        """An access token that a client presents. Raises OidcError."""
+        return await issuer.check(
+            lambda known: verify_access_token(
+                token, self._access_rules(known, client, self.max_age_s), known.keys, now_s
+            )
+        )
+
+    async def issued_access_token(
+        self, token: str, method: str, client: Client, issuer: Issuer, now_s: float
+    ) -> VerifiedToken | None:
+        """An access token straight from the token endpoint; None when it is opaque.
+
+        Raises OidcError.
+        """
+
+        def verify(known: KnownIssuer) -> VerifiedToken:
+            # How old a login may be is the ID token's to say here.
+            rules = self._access_rules(known, client, None)
+            if self._trusts_back_channel(method):
+                return read_access_token(token, rules, now_s)
+            return verify_access_token(token, rules, known.keys, now_s)
+
+        try:
+            return await issuer.check(verify)
+        except NotJwt:
+            return None
+
+    async def issued_id_token(
+        self,
+        token: str,
+        method: str,
+        client: Client,
+        issuer: Issuer,
+        now_s: float,
+        *,
+        nonce: str | None,
+        access_token: str | None,
+    ) -> VerifiedToken:
+        """An ID token straight from the token endpoint. Raises OidcError.
+
+        `ignore_signature` speaks of access tokens only.
+        """
+
+        def verify(known: KnownIssuer) -> VerifiedToken:
+            rules = IdTokenRules(
+                issuer=known.facts.issuer,
+                issuers_allowed=self.issuers_allowed,
+                leeway_s=self.leeway_s,
+                check_claims=self.verify_claims,
+                shared_secret=self._shared_secret(client),
+                domains=self.domains,
+                # A refresh brings an ID token of the old login (OpenID Connect Core §12.2).
+                max_age_s=self.max_age_s if method == "authorization_code" else None,
+                client_id=client.id or "",
+                nonce=nonce if self.verify_nonce else None,
+                access_token=access_token,
+            )
+            if not self.verify_signature:
+                return read_id_token(token, rules, now_s)
+            return verify_id_token(token, rules, known.keys, now_s)
+
+        return await issuer.check(verify)
+
+    def _trusts_back_channel(self, method: str) -> bool:
+        return not self.verify_signature or method in self.ignore_signature
+
+    def _access_rules(
+        self, known: KnownIssuer, client: Client, max_age_s: float | None
+    ) -> AccessTokenRules:
+        return AccessTokenRules(
+            issuer=known.facts.issuer,
+            issuers_allowed=self.issuers_allowed,
+            leeway_s=self.leeway_s,
+            check_claims=self.verify_claims,
+            shared_secret=self._shared_secret(client),
+            domains=self.domains,
+            max_age_s=max_age_s,
+            audience=self.audience,
+        )
+
+    def _shared_secret(self, client: Client) -> SharedSecret | None:
+        if not self.hs_signatures or not client.secret:
+            return None
+        return SharedSecret.of(client.secret)

@@ -1,0 +1,56 @@
+"""Puts the policy service of one worker together."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+
+from scopegate.ir import policy as ir
+from scopegate.oidc.http import HttpClient
+from scopegate.plugins.access import Step
+from scopegate.plugins.consumers import ConsumerIndex
+from scopegate.plugins.openid_connect.access import OpenIdConnect
+from scopegate.plugins.openid_connect.lower import NAME as OPENID_CONNECT
+from scopegate.plugins.openid_connect.ports import Ports
+from scopegate.policy.facts_client import FactsClient
+from scopegate.policy.journal import Counters, Journal, Log
+from scopegate.policy.library import PolicyLibrary, PolicyUnusable
+from scopegate.policy.service import PolicyService
+from scopegate.session.sqlite_state import SqliteState
+
+# Shorter than Envoy's own limit, so that the reason is ours to tell.
+DECISION_LIMIT_S = 14.0
+
+
+def create_app(
+    *,
+    policy_dir: Path,
+    shared_state_path: Path,
+    control_socket: Path,
+    log: Log,
+    metrics: Counters,
+    http_client: HttpClient,
+) -> PolicyService:
+    """The ASGI application of one policy worker."""
+    shared = SqliteState(shared_state_path, time.time)
+    facts = FactsClient(control_socket, time.time)
+    ports = Ports(
+        http=http_client,
+        shared=shared,
+        facts=facts,
+        now=time.time,
+        random_bytes=secrets.token_bytes,
+    )
+
+    def prepare(step: ir.Step, consumers: ConsumerIndex) -> Step:
+        if step.plugin != OPENID_CONNECT:
+            raise PolicyUnusable(f"plugin {step.plugin} is not known to this policy service")
+        return OpenIdConnect(step, consumers, ports)
+
+    async def close() -> None:
+        await facts.close()
+        await shared.close()
+
+    library = PolicyLibrary(policy_dir, prepare)
+    return PolicyService(library, Journal(log, metrics), DECISION_LIMIT_S, close)

@@ -1,0 +1,101 @@
+"""Asks control for newer facts than a policy holds, over control's Unix socket.
+
+One question per key at a time, shared by all requests of this worker; none while control said to
+wait. See docs/adr/0002-facts-are-part-of-the-policy.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from scopegate.ir.policy import canonical_json, content_id
+from scopegate.oidc.errors import IdpUnavailable
+
+_TIMEOUT_S = 5.0
+_CONTROL_GONE_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    facts: Mapping[str, Any] | None
+    problem: str | None
+    not_before_s: float
+
+
+class FactsClient:
+    """The worker's end. Implements the plugins' `FactsPort`."""
+
+    def __init__(self, control_socket: Path, now: Callable[[], float]) -> None:
+        self._socket = control_socket
+        self._now = now
+        self._http: aiohttp.ClientSession | None = None
+        self._asking: dict[str, asyncio.Task[_Reply]] = {}
+        self._replies: dict[str, _Reply] = {}
+
+    async def refresh(self, key: str, known: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Facts that differ from the known ones, or None.
+
+        Raises IdpUnavailable when nothing is known, here or at control.
+        """
+        reply = self._replies.get(key)
+        newer = _newer(reply, known)
+        if newer is not None:
+            return newer
+        if reply is None or self._now() >= reply.not_before_s:
+            reply = await self._ask(key, known)
+        newer = _newer(reply, known)
+        if newer is None and known is None:
+            raise IdpUnavailable(
+                reply.problem or "idp_unreachable",
+                "the issuer's metadata and keys are not known yet",
+            )
+        return newer
+
+    async def _ask(self, key: str, known: Mapping[str, Any] | None) -> _Reply:
+        task = self._asking.get(key)
+        if task is None:
+            task = asyncio.create_task(self._question(key, known))
+            self._asking[key] = task
+            task.add_done_callback(lambda _: self._asking.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _question(self, key: str, known: Mapping[str, Any] | None) -> _Reply:
+        have = content_id(canonical_json(known)) if known is not None else None
+        try:
+            async with self._session().post(
+                f"http://control/facts/{key}", json={"have": have}
+            ) as answer:
+                answer.raise_for_status()
+                document = await answer.json()
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            reply = _Reply(None, "control_unreachable", self._now() + _CONTROL_GONE_RETRY_S)
+        else:
+            not_before_s = self._now() + float(document["retry_in_s"])
+            reply = _Reply(document["facts"], document["problem"], not_before_s)
+        self._replies[key] = reply
+        return reply
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            self._http = aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(str(self._socket)),
+                timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S),
+            )
+        return self._http
+
+    async def close(self) -> None:
+        """Close the connection to control."""
+        if self._http is not None:
+            await self._http.close()
+
+
+def _newer(reply: _Reply | None, known: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if reply is None or reply.facts is None or reply.facts == known:
+        return None
+    return reply.facts

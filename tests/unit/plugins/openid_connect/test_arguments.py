@@ -1,0 +1,117 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scopegate.plugins.access import Body, Request
+from scopegate.plugins.openid_connect.arguments import Arguments, BodyWanted
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json; charset=utf-8"
+
+
+def request(
+    query: str = "",
+    body: bytes = b"",
+    content_type: str | None = None,
+    state: Body = Body.WHOLE,
+    method: str = "POST",
+) -> Request:
+    headers = (("content-type", content_type),) if content_type else ()
+    return Request(
+        method=method,
+        scheme="http",
+        host="a.example",
+        path="/",
+        query=query,
+        headers=headers,
+        client_ip="192.0.2.1",
+        request_id="r",
+        body=body,
+        body_state=state,
+    )
+
+
+def cut(body: bytes, cuts: tuple[tuple[int, int], ...]) -> bytes:
+    for start, end in reversed(cuts):
+        body = body[:start] + body[end:]
+    return body
+
+
+def test_query_values_are_decoded_and_all_of_one_name_are_found() -> None:
+    arguments = Arguments(request("a=1&b=x%20y+z&a=2&c"))
+    assert arguments.query("a") == ["1", "2"]
+    assert arguments.query("b") == ["x y z"]
+    assert arguments.query("c") == [""]
+    assert arguments.query("d") == []
+
+
+def test_what_stays_in_the_query_stays_as_the_client_wrote_it() -> None:
+    arguments = Arguments(request("q=%7e+1&access%5Ftoken=t&x=%2F"))
+    assert arguments.query_without({"access_token"}) == "q=%7e+1&x=%2F"
+
+
+def test_a_body_that_was_not_read_is_asked_for_only_when_it_can_hold_arguments() -> None:
+    with pytest.raises(BodyWanted):
+        Arguments(request(content_type=FORM, state=Body.NOT_READ)).body("a")
+    with pytest.raises(BodyWanted):
+        Arguments(request(content_type=JSON, state=Body.NOT_READ)).body("a")
+    assert Arguments(request(content_type="image/png", state=Body.NOT_READ)).body("a") == []
+    assert Arguments(request(state=Body.NOT_READ)).body("a") == []
+    get = request(content_type=FORM, state=Body.NOT_READ, method="GET")
+    assert Arguments(get).body("a") == []
+
+
+def test_a_body_over_the_bound_holds_no_arguments() -> None:
+    assert Arguments(request(body=b"a=1", content_type=FORM, state=Body.TOO_LARGE)).body("a") == []
+
+
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        (b"access_token=t&a=1", b"a=1"),
+        (b"a=1&access_token=t", b"a=1"),
+        (b"a=1&access_token=t&b=2", b"a=1&b=2"),
+        (b"access_token=t", b""),
+        (b"a=1&access_token=t&access_token=u", b"a=1&"),
+        (b"a=%C3%A9&access_token=t", b"a=%C3%A9"),
+    ],
+)
+def test_a_form_field_is_cut_with_its_separator(body: bytes, left: bytes) -> None:
+    arguments = Arguments(request(body=body, content_type=FORM))
+    assert arguments.body("access_token")
+    assert cut(body, arguments.body_cuts({"access_token"})) == left
+
+
+@pytest.mark.parametrize(
+    ("body", "values", "left"),
+    [
+        (b'{"access_token": "t", "a": 1}', ["t"], b'{"access_token": "", "a": 1}'),
+        (
+            '{"ä": "ö", "access_token":"t"}'.encode(),
+            ["t"],
+            '{"ä": "ö", "access_token":""}'.encode(),
+        ),
+        (b'{"access_token": null}', [], b'{"access_token": null}'),
+        (b'{"access_token": {"access_token": "t"}}', [], None),
+        (b'["access_token", "t"]', [], None),
+        (b'{"access_token": "t"', [], None),
+        (b'{"access_token": "t", }', [], None),
+        (b"\xff", [], None),
+        (b'{"access_token": "t", "access_token": "u"}', ["t", "u"], None),
+    ],
+)
+def test_only_whole_top_level_json_strings_are_arguments(
+    body: bytes, values: list[str], left: bytes | None
+) -> None:
+    arguments = Arguments(request(body=body, content_type=JSON))
+    assert arguments.body("access_token") == values
+    if left is not None:
+        assert cut(body, arguments.body_cuts({"access_token"})) == left
+
+
+@given(st.binary(max_size=200), st.sampled_from([FORM, JSON]))
+def test_no_body_makes_it_crash(body: bytes, content_type: str) -> None:
+    arguments = Arguments(request(body=body, content_type=content_type))
+    arguments.body("a")
+    for start, end in arguments.body_cuts({"a", ""}):
+        assert 0 <= start <= end <= len(body)

@@ -1,0 +1,53 @@
+import pytest
+
+from scopegate.plugins.access import Request
+from scopegate.plugins.openid_connect.navigation import is_navigation
+
+BROWSER_ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+def request(method: str = "GET", **headers: str) -> Request:
+    return Request(
+        method=method,
+        scheme="http",
+        host="a.example",
+        path="/",
+        query="",
+        headers=tuple((name.replace("_", "-"), value) for name, value in headers.items()),
+        client_ip="192.0.2.1",
+        request_id="r",
+    )
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        request(),
+        request(accept="*/*"),
+        request(accept=BROWSER_ACCEPT, sec_fetch_mode="navigate"),
+        request(accept="application/json, */*"),
+        request("HEAD"),
+        request("POST", sec_fetch_mode="navigate"),
+        request(accept="image/png"),
+    ],
+)
+def test_a_browser_that_goes_somewhere_and_plain_curl_are_navigations(asked: Request) -> None:
+    assert is_navigation(asked)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        request(sec_fetch_mode="cors"),
+        request(sec_fetch_mode="no-cors", accept="image/avif,*/*"),
+        request(x_requested_with="XMLHttpRequest"),
+        request(accept="application/json"),
+        request(accept="application/problem+json, application/json;q=0.9"),
+        request(upgrade="websocket"),
+        request("POST"),
+        request("DELETE"),
+        request("POST", content_type="application/grpc", sec_fetch_mode="navigate"),
+    ],
+)
+def test_a_request_that_says_so_itself_is_none(asked: Request) -> None:
+    assert not is_navigation(asked)
