@@ -20,14 +20,17 @@ from cryptography.x509.oid import NameOID
 class Pki:
     """An authority in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, common_name: str = "Test authority", parent: Pki | None = None
+    ) -> None:
         self.folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
-        builder = self._builder(self._name, self._key, is_authority=True)
-        certificate = builder.sign(self._key, hashes.SHA256())
-        self.bundle = folder / "authority.pem"
-        self.bundle.write_bytes(certificate.public_bytes(Encoding.PEM))
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+        signer = parent or self
+        builder = signer._builder(self._name, self._key, is_authority=True)
+        self.certificate = builder.sign(signer._key, hashes.SHA256())
+        self.bundle = folder / f"{common_name}.pem"
+        self.bundle.write_bytes(self.certificate.public_bytes(Encoding.PEM))
 
     def server(self, *names: str) -> tuple[str, str]:
         """Paths of a certificate for these names or addresses, and of its key."""
@@ -42,6 +45,14 @@ class Pki:
         path.write_bytes(certificate.public_bytes(Encoding.PEM))
         key_path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return str(path), str(key_path)
+
+    def server_behind_intermediate(self, name: str) -> tuple[str, str]:
+        """As `server`, signed by an authority that ours has signed; the file has the chain."""
+        middle = Pki(self.folder, common_name="Intermediate", parent=self)
+        path, key_path = middle.server(f"{name}")
+        chain = Path(path).read_bytes() + middle.certificate.public_bytes(Encoding.PEM)
+        Path(path).write_bytes(chain)
+        return path, key_path
 
     def _builder(
         self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, is_authority: bool

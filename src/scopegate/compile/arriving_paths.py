@@ -113,4 +113,3 @@ def _alternatives(encodings: list[str], beside: str = "") -> str:
     if not beside and len(texts) == 1:
         return texts[0]
     return f"(?:{'|'.join([*filter(None, [beside]), *texts])})"
-

@@ -13,12 +13,18 @@ _DEFAULT_PORTS = {"http": 80, "grpc": 80, "https": 443, "grpcs": 443}
 
 
 def cluster_of(service: Service, verify_by_default: bool) -> Cluster:
-    """The service's upstream. Raises CannotLower for a protocol that is not HTTP."""
+    """The service's upstream. Raises CannotLower for what Envoy cannot do as configured."""
     if service.protocol not in _DEFAULT_PORTS:
         raise CannotLower(
             "service_protocol_unsupported",
             f"protocol '{service.protocol}' is not supported yet;"
             f" it should be one of {', '.join(_DEFAULT_PORTS)}",
+        )
+    if service.tls_verify_depth is not None:
+        # Envoy 1.40 takes such a limit and does not keep it.
+        raise CannotLower(
+            "tls_verify_depth_unsupported",
+            "tls_verify_depth is not supported yet; it should be null",
         )
     cluster = Cluster(
         name="",
@@ -51,7 +57,6 @@ def _tls(service: Service, verify_by_default: bool) -> UpstreamTls | None:
     return UpstreamTls(
         server_name=service.host.lower().strip("[]").removesuffix("."),
         verify=verify_by_default if service.tls_verify is None else service.tls_verify,
-        verify_depth=service.tls_verify_depth,
     )
 
 

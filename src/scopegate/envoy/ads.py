@@ -29,6 +29,8 @@ from scopegate.envoy.resources import (
 from scopegate.envoy.warming import until_warm
 
 ORDER = (CLUSTERS, EXTENSIONS, LISTENERS, ROUTES)
+_KINDS = dict(zip(ORDER, ("clusters", "filters", "listeners", "routes"), strict=True))
+
 KEEP_CLUSTERS_S = 60.0
 """How long a cluster that no route needs stays: requests that began before still use it."""
 
@@ -270,7 +272,7 @@ class AdsServer:
 def _settled(stream: AdsStream, type_url: str, target: ResourceSet, must_subscribe: bool) -> bool:
     fault = stream.fault(type_url, target)
     if fault is not None:
-        raise _Refused(fault)
+        raise _Refused(f"{_KINDS[type_url]}: {fault}")
     if not stream.subscribed(type_url):
         return not must_subscribe
     return stream.accepted(type_url, target)

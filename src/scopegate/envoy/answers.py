@@ -53,6 +53,7 @@ _BY_STATUS = {
     500: _UNEXPECTED,
     503: "The upstream server is currently unavailable",
 }
+_DENIED = "response.code_details == 'ext_authz_denied'"
 # Routes and the policy service have written their answers; those stay as they are.
 _OUR_OWN = "response.code_details in ['direct_response', 'ext_authz_denied', 'lua_response']"
 
@@ -83,6 +84,14 @@ def local_replies() -> hcm.LocalReplyConfig:
     return hcm.LocalReplyConfig(
         mappers=[
             unavailable,
+            *(
+                hcm.ResponseMapper(
+                    filter=_cel(f"{_DENIED} && response.code == {said}"),
+                    status_code=UInt32Value(value=meant),
+                    headers_to_add=[request_id_header()],
+                )
+                for said, meant in names.FAILURES.items()
+            ),
             hcm.ResponseMapper(filter=_cel(_OUR_OWN), headers_to_add=[request_id_header()]),
             *(_mapper(_flags(flags), status, text) for flags, status, text in _BY_FLAGS),
             *(_mapper(_status(status), status, text) for status, text in _BY_STATUS.items()),

@@ -134,7 +134,5 @@ def _tls(tls: ir.UpstreamTls, http2: bool, settings: EnvoySettings) -> UpstreamT
                 )
             ],
         )
-        if tls.verify_depth is not None:
-            validation.max_verify_depth.value = tls.verify_depth
         common.validation_context.CopyFrom(validation)
     return UpstreamTlsContext(common_tls_context=common, sni="" if is_address else tls.server_name)

@@ -45,7 +45,10 @@ ASK_RETRIES = 3
 _NOT_OURS = "(?i)(?:[^x]|x[^-]|x-[^es]|x-e[^n]|x-s[^c]).*"
 
 # What Envoy itself put among the client's headers.
-_NOT_THE_CLIENTS = (names.PROTOCOL, names.SNI, "x-envoy-external-address", "x-forwarded-proto")
+_NOT_THE_CLIENTS = (
+    *(names.PROTOCOL, names.SNI),
+    *("x-envoy-external-address", "x-forwarded-path", "x-forwarded-proto"),
+)
 
 _SUBSTITUTIONS = {
     names.POLICY: f"%METADATA(ROUTE:{names.METADATA}:policy)%",

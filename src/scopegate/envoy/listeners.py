@@ -82,7 +82,7 @@ _LOGGED = {
     "request_id": f"%REQ({names.REQUEST_ID})%",
     "client_ip": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
     "method": "%REQ(:METHOD)%",
-    "path": "%PATH(NQ:ORIG_OR_PATH)%",
+    "path": "%REQ(X-FORWARDED-PATH)%",
     "protocol": "%PROTOCOL%",
     "status": "%RESPONSE_CODE%",
     "flags": "%RESPONSE_FLAGS%",
@@ -203,6 +203,8 @@ def _on_arrival(listener: ir.Listener) -> Iterator[HeaderMutation]:
     ours = StringMatcher(safe_regex=regex(STRIPPED_HEADERS))
     yield HeaderMutation(remove_on_match=HeaderMutation.RemoveOnMatch(key_matcher=ours))
     yield from _new_request_id()
+    # The path is normalised by now, and not yet joined to the service's.
+    yield HeaderMutation(append=set_header("X-Forwarded-Path", "%PATH(NQ:PATH)%"))
     yield HeaderMutation(append=set_header(names.PROTOCOL, "%PROTOCOL%"))
     if listener.tls is not None:
         yield HeaderMutation(append=set_header(names.SNI, "%REQUESTED_SERVER_NAME%"))

@@ -10,7 +10,8 @@ again with the body. It may carry the headers for the upstream and the client th
 names, `set-cookie` for the client, `x-envoy-auth-headers-to-remove: a,b`, and what `apply.lua`
 does: `x-scopegate-target` (path and query, as the client would have sent them), `-method`,
 `-body: drop`, `-body-cut: start-end[,start-end]` (offsets in bytes, the end not included).
-Every other status is the answer to the client.
+Every other status is the answer to the client. Of a status from 500 on Envoy believes that the
+service itself has failed, and answers 503 in its own words; so 500 to 504 travel as 480 to 484.
 """
 
 ASK = "scopegate.ask"
@@ -28,6 +29,9 @@ under the name of their kind, not their own (seen in 1.40)."""
 
 METADATA = "scopegate"
 """Namespace of route metadata (policy, route, service, reason) and of the host without port."""
+
+FAILURES = {480 + number: 500 + number for number in range(5)}
+"""What the policy service says for a failure, and what the client is told."""
 
 REQUEST_ID = "x-kong-request-id"
 

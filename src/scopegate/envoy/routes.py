@@ -198,7 +198,10 @@ def _describe(result: Route, route: ir.Route | None, reason: str) -> None:
 
 
 def _request_headers(listener: ir.Listener) -> Iterator[HeaderValueOption]:
-    """What the upstream learns about the client. Source: admin-api.md §3 (request headers)."""
+    """What the upstream learns about the client; X-Forwarded-Path is there since arrival.
+
+    Source: admin-api.md §3 (request headers).
+    """
     yield HeaderValueOption(
         header=HeaderValue(
             key="X-Forwarded-For", value="%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
@@ -209,4 +212,3 @@ def _request_headers(listener: ir.Listener) -> Iterator[HeaderValueOption]:
     yield set_header("X-Forwarded-Proto", "https" if listener.tls else "http")
     yield set_header("X-Forwarded-Host", _HOST)
     yield set_header("X-Forwarded-Port", "%DOWNSTREAM_LOCAL_PORT%")
-    yield set_header("X-Forwarded-Path", "%PATH(NQ:PATH)%")

@@ -141,14 +141,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTls:
-    """TLS to the upstream. `server_name` is sent as SNI (unless it is an address) and verified.
-
-    verify_depth   how many intermediate certificates there may be; None: no limit of ours
-    """
+    """TLS to the upstream. `server_name` is sent as SNI (unless it is an address) and verified."""
 
     server_name: str
     verify: bool
-    verify_depth: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

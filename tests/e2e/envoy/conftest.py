@@ -8,10 +8,6 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import pytest_asyncio
-from support.envoy_process import RunningEnvoy, running_envoy
-from support.policy_double import PolicyDouble, Verdict, running_policy
-from support.raw_http import RawConnection, Reply, ask, free_port
-from support.upstream import Upstream, running_upstream
 
 from scopegate.ir.gateway import (
     Cluster,
@@ -22,6 +18,10 @@ from scopegate.ir.gateway import (
     Route,
     RouteMatch,
 )
+from support.envoy_process import RunningEnvoy, running_envoy
+from support.policy_double import PolicyDouble, Verdict, running_policy
+from support.raw_http import RawConnection, Reply, ask, free_port
+from support.upstream import Upstream, running_upstream
 
 POLICY_ID = "0123456789abcdef0123456789abcdef"
 

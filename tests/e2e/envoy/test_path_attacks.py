@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from support.policy_double import Verdict
 
 from scopegate.ir.gateway import PathMatch, RouteMatch
+from support.policy_double import Verdict
 
 from .conftest import Node
 
@@ -22,10 +22,12 @@ ATTACKS = [
     for line in (Path(__file__).parent / "path-attacks.txt").read_text().splitlines()
     if line and not line.startswith("# ")
 ]
-PIECES = (
-    "/ admin public x . .. ; ;a=1 \\ % %25 %252 25 2e 2f %2e %2f %5c %3b %20 %09 %00 %c0%ae %c0%af"
-    " %61 // ? %252e %252f %255c %253b ..; %2e%2e"
-).split()
+PIECES = [
+    *("/", "//", "\\", "%2f", "%5c", "%252f", "%255c", "%c0%af"),
+    *(".", "..", "%2e", "%2e%2e", "%252e", "%c0%ae", "..;"),
+    *(";", ";a=1", "%3b", "%253b", "?", "%20", "%09", "%00"),
+    *("%", "%25", "%252", "25", "2e", "2f", "%61", "x", "admin", "public"),
+]
 
 
 def readings(target: str) -> set[str]:
@@ -99,8 +101,6 @@ async def test_no_mixture_gets_past_either(fence: Node):
     went_on = 0
     for _ in range(700):
         target = "/" + "".join(dice.choice(PIECES) for _ in range(dice.randint(2, 7)))
-        if " " in target:
-            continue
         seen = await passes(fence, target)
         if seen is not None:
             went_on += 1

@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from scopegate.ir.gateway import Cluster, Forward, Gateway, Listener, PathMatch, Route, RouteMatch
 from support import policy_double
 from support.envoy_process import running_envoy
 from support.raw_http import RawConnection, free_port
 from support.upstream import running_upstream
-
-from scopegate.ir.gateway import Cluster, Forward, Gateway, Listener, PathMatch, Route, RouteMatch
 
 
 async def start_worker(listening: socket.socket) -> asyncio.subprocess.Process:

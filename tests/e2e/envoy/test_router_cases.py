@@ -10,12 +10,12 @@ from urllib.parse import unquote
 
 import pytest
 import pytest_asyncio
-from support import entities
-from support.certificates import Pki
-from support.raw_http import RawConnection, Reply, free_port
 
 from scopegate.compile.gateway import CompileSettings, compile_gateway
 from scopegate.ir.gateway import Listener, Route, TlsIdentity
+from support import entities
+from support.certificates import Pki
+from support.raw_http import RawConnection, Reply, free_port
 
 from .conftest import POLICY_ID, Node
 

@@ -1,0 +1,219 @@
+"""Answers that Envoy makes itself, and the access log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scopegate.envoy.names import FAILURES
+from scopegate.envoy.settings import EnvoySettings
+from scopegate.ir.gateway import Cluster, Gateway, Listener, Refuse
+from support.envoy_process import running_envoy
+from support.policy_double import Verdict
+from support.raw_http import RawConnection, ask, free_port
+
+from .conftest import Node
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+BAD_UPSTREAM = "An invalid response was received from the upstream server"
+
+
+async def expect(
+    node: Node, target: str, status: int, message: str, has_id: bool = True, **more
+) -> dict:
+    """The answer is Kong's JSON with this message; the rest of it is given back."""
+    reply = await node.ask(target, **more)
+    assert reply.status == status, reply
+    assert reply.one("content-type") == "application/json; charset=utf-8"
+    assert reply.one("server") == "scopegate"
+    document = json.loads(reply.body)
+    assert document.pop("message") == message
+    request_id = document.pop("request_id")
+    assert request_id == (reply.one("x-kong-request-id") or "-")
+    if has_id:
+        assert len(request_id) == 32
+    return document
+
+
+async def test_no_route(node: Node):
+    await node.serve(node.route("/known"))
+    reply = await node.ask("/unknown")
+    request_id = reply.one("x-kong-request-id")
+    assert reply.body.decode() == (
+        f'{{\n  "message":"no Route matched with those values",\n  "request_id":"{request_id}"\n}}'
+    )
+    await expect(node, "/unknown", 404, "no Route matched with those values")
+
+
+async def test_a_refusal_says_its_reason(node: Node):
+    await node.serve(node.route("/", action=Refuse(500, "broken_100%", 'Say "no"')))
+    assert await expect(node, "/", 500, 'Say "no"') == {"reason": "broken_100%"}
+
+
+async def test_nobody_listens_upstream(node: Node):
+    dead = Cluster("dead-1", "127.0.0.1", free_port(), 1000, 5000)
+    await node.serve(node.route("/", cluster="dead-1", retries=2), clusters=(node.cluster, dead))
+    await expect(node, "/", 502, BAD_UPSTREAM)
+
+
+async def test_a_name_that_does_not_resolve(node: Node):
+    lost = Cluster("lost-1", "no-such-host.invalid", 80, 1000, 5000)
+    await node.serve(node.route("/", cluster="lost-1"), clusters=(node.cluster, lost))
+    await expect(node, "/", 503, "name resolution failed")
+
+
+async def test_the_upstream_breaks_off(node: Node):
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"what?\r\n\r\n")
+        writer.close()
+
+    for number, behaviour in enumerate((hang_up, babble)):
+        server = await asyncio.start_server(behaviour, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        bad = Cluster(f"bad-{number}", "127.0.0.1", port, 1000, 5000)
+        await node.serve(node.route("/", cluster=bad.name), clusters=(bad,))
+        await expect(node, "/", 502, BAD_UPSTREAM)
+        server.close()
+
+
+async def test_the_upstream_says_nothing(node: Node):
+    await node.serve(node.route("/", read_timeout_ms=200, retries=1))
+    await expect(node, "/slow/5", 504, "The upstream server is timing out")
+    assert len(node.upstream.received) == 1, "a request that was sent is not sent again"
+
+
+async def test_answers_of_the_upstream_stay_as_they_are(node: Node):
+    await node.serve(node.route("/"))
+    for status in (400, 404, 431, 500, 502, 503, 504):
+        reply = await node.ask(f"/status/{status}")
+        assert (reply.status, reply.body) == (status, b"")
+        assert reply.one("x-kong-request-id")
+    node.upstream.response_headers = [("server", "theirs"), ("x-kept", "1")]
+    reply = await node.ask("/")
+    assert (reply.one("server"), reply.one("x-kept")) == ("theirs", "1")
+    assert not [name for name, _ in reply.headers if name.startswith("x-envoy")]
+
+
+async def test_too_large_a_head(node: Node):
+    await node.serve(node.route("/"))
+    message = "Request header or cookie too large"
+    large = [("x", "y" * 61 * 1024)]
+    many = [(f"x-{number}", "1") for number in range(120)]
+    for headers in (large, many):  # refused before anything is known of the request, its id too
+        await expect(node, "/", 431, message, has_id=False, headers=headers)
+    fits = [("x", "y" * 50 * 1024)]
+    assert (await node.ask("/", headers=fits)).status == 200
+    assert node.upstream.last.one("x") == fits[0][1]
+
+
+async def test_what_is_no_http(node: Node):
+    await node.serve(node.protected("/"))
+    for raw in (
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"what?\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n",
+    ):
+        connection = await RawConnection.open(node.plain)
+        connection.writer.write(raw)
+        reply = await connection.reply()
+        assert reply.status == 400
+        connection.close()
+    assert node.policy.asked == node.upstream.received == []
+
+
+async def test_smuggling_forms_are_refused(node: Node):
+    await node.serve(node.route("/"))
+    for lines in (
+        ["Content-Length: 3", "Transfer-Encoding: chunked"],
+        ["Content-Length: 3", "Content-Length: 4"],
+        ["Transfer-Encoding: chunked, identity"],
+    ):
+        connection = await RawConnection.open(node.plain)
+        head = "\r\n".join(["POST / HTTP/1.1", "Host: a", *lines])
+        connection.writer.write(f"{head}\r\n\r\n0\r\n\r\n".encode())
+        assert (await connection.reply()).status in (400, 501)
+        connection.close()
+    assert node.upstream.received == []
+
+
+async def test_connect_is_refused(node: Node):
+    await node.serve(node.protected("/"))
+    assert (await node.ask("localhost:80", method="CONNECT")).status in (404, 503)
+    assert node.policy.asked == node.upstream.received == []
+
+
+async def test_http_1_0_is_answered(node: Node):
+    await node.serve(node.route("/"))
+    assert (await node.ask("/", version="HTTP/1.0")).status == 200
+
+
+async def logged(path: Path, count: int) -> list[dict]:
+    async with asyncio.timeout(15):
+        while not path.exists() or len(path.read_text().splitlines()) < count:  # noqa: ASYNC110, ASYNC240
+            await asyncio.sleep(0.05)
+    return [json.loads(line) for line in path.read_text().splitlines()]  # noqa: ASYNC240
+
+
+async def test_the_access_log_has_no_query_and_no_header(node: Node, tmp_path: Path):
+    path = tmp_path / "access.log"
+    async with running_envoy(settings=EnvoySettings(access_log_path=str(path))) as envoy:
+        listener = Listener("logged", "127.0.0.1", free_port())
+        route = replace(
+            node.route("/a", strip_path=True),
+            route_name="r1",
+            service_id="s",
+            service_name="s1",
+        )
+        await envoy.must_publish(
+            Gateway(listeners=(listener,), routes=(route,), clusters=(node.cluster,))
+        )
+        secrets = [
+            ("Authorization", "Bearer secret"),
+            ("Cookie", "session=secret"),
+            ("User-Agent", "secret"),
+            ("Referer", "http://x/?code=secret"),
+        ]
+        reply = await ask(
+            listener.port, "/a/b?code=secret&state=secret", host="secret.test", headers=secrets
+        )
+        await ask(listener.port, "/a/%2e%2e%2fsecretless?token=secret")
+        first, second = await logged(path, 2)
+    assert "secret" not in json.dumps(first)
+    assert first["request_id"] == reply.one("x-kong-request-id")
+    assert (first["method"], first["path"], first["status"]) == ("GET", "/a/b", 200)
+    assert (first["route"], first["route_name"], first["service_name"]) == ("route-id", "r1", "s1")
+    assert first["client_ip"] == "127.0.0.1"
+    assert (second["status"], second["reason"]) == (400, "path_ambiguous")
+    assert "token" not in json.dumps(second)
+
+
+async def test_no_access_log_unless_it_is_wanted(node: Node):
+    await node.serve(node.route("/"))
+    await node.ask("/quiet")
+    assert "quiet" not in node.envoy.log
+
+
+@pytest.mark.parametrize(("said", "meant"), FAILURES.items())
+async def test_a_policys_own_failure_reaches_the_client(node: Node, said: int, meant: int):
+    await node.serve(node.protected("/"))
+    headers = [("content-type", "text/html"), ("retry-after", "7"), ("set-cookie", "a=1")]
+    node.policy.decide = lambda asked: Verdict(said, headers, b"<p>down</p>")
+    reply = await node.ask("/")
+    assert (reply.status, reply.body) == (meant, b"<p>down</p>")
+    assert [reply.one(name) for name, _ in headers] == [value for _, value in headers]
+    assert len(reply.one("x-kong-request-id") or "") == 32
+
+
+async def test_an_upstreams_480_stays_a_480(node: Node):
+    await node.serve(node.protected("/"))
+    assert (await node.ask("/status/480")).status == 480

@@ -1,0 +1,234 @@
+"""Which route a request takes on a real Envoy."""
+
+from __future__ import annotations
+
+import json
+import ssl
+
+import pytest
+import pytest_asyncio
+
+from scopegate.ir.gateway import (
+    HeaderMatch,
+    HostMatch,
+    HttpsOnly,
+    Listener,
+    PathMatch,
+    RouteMatch,
+    TlsIdentity,
+)
+from support.certificates import Pki
+from support.h2_client import H2Connection
+from support.raw_http import RawConnection, free_port
+
+from .conftest import Node
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def trusting() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def secure(tmp_path_factory: pytest.TempPathFactory) -> Listener:
+    pki = Pki(tmp_path_factory.mktemp("pki"))
+    return Listener("https", "127.0.0.1", free_port(), TlsIdentity(*pki.server("localhost")))
+
+
+async def finds(node: Node, match: RouteMatch, **request) -> bool:
+    await node.serve(node.route(match=match))
+    return (await node.ask("/", **request)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("pattern", "port", "host", "found"),
+    [
+        ("api.test", None, "api.test", True),
+        ("api.test", None, "API.Test", True),
+        ("api.test", None, "api.test.", True),
+        ("api.test", None, "api.test:99", True),
+        ("api.test", None, "API.TEST.:99", True),
+        ("api.test", None, "api.test.evil", False),
+        ("api.test", None, "xapi.test", False),
+        ("api.test", None, "apixtest", False),
+        ("api.test", 99, "api.test:99", True),
+        ("api.test", 99, "api.test:98", False),
+        ("api.test", 99, "api.test", False),
+        ("*.api.test", None, "a.api.test", True),
+        ("*.api.test", None, "A.B.api.Test.:99", True),
+        ("*.api.test", None, "api.test", False),
+        ("*.api.test", None, "a.api.test.evil", False),
+        ("api.*", None, "api.test", True),
+        ("api.*", None, "api.test.x:80", True),
+        ("api.*", None, "xapi.test", False),
+        ("*.api.test", 99, "a.api.test:99", True),
+        ("*.api.test", 99, "a.api.test:98", False),
+    ],
+)
+async def test_hosts(node: Node, pattern: str, port: int | None, host: str, found: bool):
+    assert await finds(node, RouteMatch(hosts=(HostMatch(pattern, port),)), host=host) is found
+
+
+async def test_a_host_without_port_means_the_listeners(node: Node):
+    match = RouteMatch(hosts=(HostMatch("api.test", node.plain),))
+    assert await finds(node, match, host="api.test")
+    assert await finds(node, match, host=f"api.test:{node.plain}")
+    assert not await finds(node, match, host="api.test:1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("X-Kind", "gold", True),
+        ("x_kind", "GOLD", True),
+        ("x-kind", "silver", False),
+        ("x-kind", "marigold", False),
+        ("x-kind", "", False),
+    ],
+)
+async def test_headers(node: Node, name: str, value: str, found: bool):
+    match = RouteMatch(headers=(HeaderMatch("x-kind", ("gold", "platinum")),))
+    assert await finds(node, match, headers=[(name, value)]) is found
+
+
+async def test_one_of_several_values_of_a_header_suffices(node: Node):
+    match = RouteMatch(headers=(HeaderMatch("x-kind", ("gold",)),))
+    assert await finds(node, match, headers=[("x-kind", "tin"), ("x-kind", "gold")])
+    assert not await finds(node, match, headers=[("x-kind", "tin"), ("x-kind", "lead")])
+
+
+async def test_header_regexes_are_found_anywhere(node: Node):
+    match = RouteMatch(headers=(HeaderMatch("user-agent", regexes=("win|linux",)),))
+    assert await finds(node, match, headers=[("User-Agent", "Mozilla (Linux x86)")])
+    assert not await finds(node, match, headers=[("User-Agent", "Mozilla (BeOS)")])
+
+
+async def test_all_headers_must_match(node: Node):
+    match = RouteMatch(headers=(HeaderMatch("x-a", ("1",)), HeaderMatch("x-b", ("2",))))
+    assert await finds(node, match, headers=[("x_a", "1"), ("x-b", "2")])
+    assert not await finds(node, match, headers=[("x-a", "1")])
+
+
+async def test_methods(node: Node):
+    match = RouteMatch(methods=("POST", "DELETE"))
+    assert await finds(node, match, method="DELETE")
+    assert not await finds(node, match, method="GET")
+    assert not await finds(node, match, method="POSTS")
+
+
+async def test_a_prefix_knows_no_segments(node: Node):
+    await node.serve(node.route("/rou"))
+    assert (await node.ask("/route")).status == 200
+    assert (await node.ask("/Route")).status == 404
+    assert (await node.ask("/ro")).status == 404
+
+
+async def test_a_regex_is_anchored_at_the_start_only(node: Node):
+    await node.serve(node.route(match=RouteMatch(path=PathMatch("regex", r"/v\d|/x$"))))
+    for target, status in (("/v1/more", 200), ("/a/v1", 404), ("/x", 200), ("/xy", 404)):
+        assert (await node.ask(target)).status == status
+
+
+async def test_the_first_route_that_matches_is_taken(node: Node):
+    await node.serve(
+        node.route("/a/b", base_path="/first"),
+        node.route("/a", base_path="/second"),
+        node.route(match=RouteMatch(), key="last", base_path="/last"),
+    )
+    for target, seen in (("/a/b", "/first/a/b"), ("/a/c", "/second/a/c"), ("/x", "/last/x")):
+        await node.ask(target)
+        assert node.upstream.last.target == seen
+
+
+async def test_server_names_count_on_tls_only(node: Node, secure: Listener):
+    await node.serve(
+        node.route(match=RouteMatch(snis=("one.test", "*.two.test"))),
+        listeners=(node.listener, secure),
+    )
+    assert (await node.ask("/")).status == 200
+    for name, status in (("one.test", 200), ("a.two.test", 200), ("three.test", 404)):
+        connection = await RawConnection.open(secure.port, ssl=trusting(), server_hostname=name)
+        assert (await connection.ask("/")).status == status, name
+        connection.close()
+
+
+async def test_a_client_cannot_claim_a_server_name(node: Node, secure: Listener):
+    await node.serve(node.route(match=RouteMatch(snis=("one.test",))), listeners=(secure,))
+    connection = await RawConnection.open(secure.port, ssl=trusting(), server_hostname="x.test")
+    reply = await connection.ask("/", headers=[("x-scopegate-sni", "one.test")])
+    assert reply.status == 404
+    connection.close()
+
+
+async def test_https_only_routes_answer_plain_text_without_asking(node: Node, secure: Listener):
+    await node.serve(
+        node.protected("/upgrade", https_only=HttpsOnly(426)),
+        node.protected("/moved", https_only=HttpsOnly(308)),
+        listeners=(node.listener, secure),
+    )
+    reply = await node.ask("/upgrade")
+    assert reply.status == 426
+    assert json.loads(reply.body)["message"] == "Please use HTTPS protocol"
+    reply = await node.ask("/moved/x?a=1", host="Api.test:8000")
+    assert (reply.status, reply.one("location")) == (308, "https://Api.test/moved/x?a=1")
+    assert node.policy.asked == []
+    connection = await RawConnection.open(secure.port, ssl=trusting())
+    assert (await connection.ask("/moved/x")).status == 200
+    assert node.policy.asked[-1].one("x-scopegate-scheme") == "https"
+    assert node.policy.asked[-1].one("x-scopegate-port") == str(secure.port)
+    assert node.upstream.last.one("x-forwarded-proto") == "https"
+    connection.close()
+
+
+async def test_grpc_routes_want_grpc(node: Node):
+    await node.serve(node.protected("/", grpc_only=True))
+    assert (await node.ask("/pkg.Service/Call")).status == 426
+    # Envoy tells a gRPC client in gRPC's own way: unknown (2) or unavailable.
+    reply = await node.ask("/pkg.Service/Call", headers=[("content-type", "application/grpc")])
+    assert reply.one("grpc-status") not in (None, "0")
+    assert node.policy.asked == node.upstream.received == []
+    connection = await H2Connection.open(node.plain)
+    headers = [("content-type", "application/json")]
+    reply = await connection.ask("/pkg.Service/Call", headers=headers, method="POST", body=b"{}")
+    assert (reply.status, node.policy.asked) == (415, [])
+    headers = [("content-type", "application/grpc+proto"), ("te", "trailers")]
+    await connection.ask("/pkg.Service/Call", headers=headers, method="POST", body=b"\0\0\0\0\0")
+    assert len(node.policy.asked) == 1
+    connection.close()
+
+
+async def test_http2_with_prior_knowledge_and_over_tls(node: Node, secure: Listener):
+    await node.serve(node.protected("/"), listeners=(node.listener, secure))
+    context = trusting()
+    context.set_alpn_protocols(["h2"])
+    for port, tls in ((node.plain, {}), (secure.port, {"ssl": context})):
+        connection = await H2Connection.open(port, **tls)
+        reply = await connection.ask(
+            "/x", scheme="https", headers=[("cookie", "a=1"), ("cookie", "b=2")]
+        )
+        assert reply.status == 200
+        asked = node.policy.asked[-1]
+        assert asked.one("cookie") == "a=1; b=2"
+        # the scheme is that of the listener, whatever the client says
+        assert asked.one("x-scopegate-scheme") == ("https" if tls else "http")
+        connection.close()
+
+
+async def test_http2_paths_are_fenced_as_well(node: Node):
+    await node.serve(node.protected("/admin"), node.route("/"))
+    connection = await H2Connection.open(node.plain)
+    for path, status in (
+        ("/public/../admin", 200),  # asked about and allowed
+        ("/public/..%2fadmin", 400),
+        ("/public\\..\\admin", 200),
+        ("/public#/../admin", 400),
+        ("/public/..;/admin", 200),
+    ):
+        node.forget()
+        assert (await connection.ask(path)).status == status, path
+        assert len(node.policy.asked) == (status == 200)
+        assert all(request.target == "/admin" for request in node.upstream.received)
+    connection.close()

@@ -1,0 +1,190 @@
+"""What the upstream sees of a request, and what no client can make it see."""
+
+from __future__ import annotations
+
+import pytest
+
+from scopegate.ir.gateway import PathMatch, RouteMatch
+from support.policy_double import allow
+
+from .conftest import Node
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+IDENTITY = [
+    "X-Consumer-ID",
+    "X-Consumer-Username",
+    "X-Consumer-Custom-ID",
+    "X-Consumer-Groups",
+    "X-Credential-Identifier",
+    "X-Credential-Username",
+    "X-Anonymous-Consumer",
+    "X-Authenticated-Groups",
+    "X-Authenticated-Scope",
+    "X-Authenticated-Userid",
+]
+
+
+@pytest.mark.parametrize("protected", [False, True], ids=["open", "protected"])
+async def test_identity_headers_of_a_client_never_arrive(node: Node, protected: bool):
+    make = node.protected if protected else node.route
+    await node.serve(make("/"))
+    spellings = [
+        spelling
+        for name in IDENTITY
+        for spelling in (
+            name,
+            name.lower(),
+            name.replace("-", "_"),
+            name.replace("-", "_", 1),
+            "_".join(name.rsplit("-", 1)).upper(),
+        )
+    ]
+    forged = [(name, "forged") for name in spellings]
+    assert (await node.ask("/", headers=forged)).status == 200
+    values = [value for _, value in node.upstream.last.headers]
+    assert "forged" not in values
+    if protected:
+        assert "forged" not in [value for _, value in node.policy.asked[0].headers]
+
+
+async def test_headers_named_in_connection_do_not_take_ours_away(node: Node):
+    await node.serve(node.protected("/"), upstream_headers=frozenset({"x-consumer-id", "x-user"}))
+    node.policy.decide = lambda asked: allow(("x-consumer-id", "c1"), ("x-user", "u1"))
+    named = "x-consumer-id, x-user, x-real-ip, x-kong-request-id, x-dropped"
+    sent = [("Connection", named), ("X-Dropped", "1")]
+    assert (await node.ask("/", headers=sent)).status == 200
+    got = node.upstream.last
+    assert (got.one("x-consumer-id"), got.one("x-user")) == ("c1", "u1")
+    assert got.one("x-real-ip") == "127.0.0.1"
+    assert got.all("x-dropped") == []
+
+
+async def test_what_we_say_about_the_client_is_our_word(node: Node):
+    await node.serve(node.route("/prefix", strip_path=True))
+    lies = [
+        ("X-Forwarded-For", "10.9.9.9"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Host", "evil.test"),
+        ("X-Forwarded-Port", "1"),
+        ("X-Forwarded-Path", "/evil"),
+        ("X-Forwarded-Prefix", "/evil"),
+        ("X-Forwarded-User", "root"),
+        ("X_Forwarded_Proto", "https"),
+        ("X_Forwarded-For", "10.9.9.9"),
+        ("Forwarded", "for=10.9.9.9"),
+        ("X-Real-IP", "10.9.9.9"),
+        ("X_Real_IP", "10.9.9.9"),
+        ("X-Original-URL", "/admin"),
+        ("X-Rewrite-URL", "/admin"),
+        ("X-Kong-Request-Id", "forged"),
+        ("X-Envoy-Original-Path", "/admin"),
+        ("X-Envoy-Retry-On", "5xx"),
+    ]
+    reply = await node.ask("/prefix/x?q=1", host="Api.Example:99", headers=lies)
+    got = node.upstream.last
+    ours = {
+        "x-forwarded-for": "10.9.9.9,127.0.0.1",
+        "x-forwarded-proto": "http",
+        "x-forwarded-host": "Api.Example",
+        "x-forwarded-port": str(node.plain),
+        "x-forwarded-path": "/prefix/x",
+        "x-forwarded-prefix": "/prefix",
+        "x-real-ip": "127.0.0.1",
+        "x-kong-request-id": reply.one("x-kong-request-id"),
+    }
+    assert {name: got.one(name) for name in ours} == ours
+    rest = {name for name, _ in got.headers} - ours.keys() - {"host", "content-length"}
+    assert rest == set()
+
+
+async def test_request_ids_are_ours_and_the_clients_own_passes(node: Node):
+    await node.serve(node.route("/"))
+    replies = [await node.ask("/", headers=[("X-Request-Id", "mine")]) for _ in range(3)]
+    ids = [reply.one("x-kong-request-id") for reply in replies]
+    assert len(set(ids)) == 3
+    assert all(len(id_) == 32 and set(id_) <= set("0123456789abcdef") for id_ in ids)
+    assert [request.one("x-request-id") for request in node.upstream.received] == ["mine"] * 3
+
+
+async def test_the_host_is_the_services_or_the_clients(node: Node):
+    await node.serve(node.route("/kept"), node.route("/made", host="svc.test:81"))
+    await node.ask("/kept", host="Client.Example:8000")
+    assert node.upstream.last.one("host") == "Client.Example:8000"
+    await node.ask("/made", host="Client.Example:8000")
+    assert node.upstream.last.one("host") == "svc.test:81"
+
+
+async def test_credentials_go_on_where_nobody_asked_otherwise(node: Node):
+    await node.serve(node.route("/"))
+    sent = [("Authorization", "Bearer t"), ("Cookie", "a=1"), ("Proxy-Authorization", "Basic x")]
+    await node.ask("/", headers=sent)
+    got = node.upstream.last
+    assert got.one("authorization") == "Bearer t"
+    assert got.one("cookie") == "a=1"
+    assert got.one("proxy-authorization") == "Basic x"
+
+
+JOINS = [
+    # base, path of the route, strip, request, what the upstream sees (admin-api.md §3)
+    ("/", "/", False, "/", "/"),
+    ("/", "/", True, "/a/b", "/a/b"),
+    ("/", "/route", False, "/route/x", "/route/x"),
+    ("/", "/route", True, "/route", "/"),
+    ("/", "/route", True, "/route/", "/"),
+    ("/", "/route", True, "/route/x", "/x"),
+    ("/", "/rou", True, "/route", "/te"),
+    ("/", "/route/", True, "/route/x", "/x"),
+    ("/srv", "/", False, "/", "/srv"),
+    ("/srv", "/", False, "/x", "/srv/x"),
+    ("/srv", "/", True, "/", "/srv"),
+    ("/srv", "/", True, "/x", "/srv/x"),
+    ("/srv", "/route", False, "/route", "/srv/route"),
+    ("/srv", "/route", True, "/route", "/srv"),
+    ("/srv", "/route", True, "/route/", "/srv/"),
+    ("/srv", "/route", True, "/route/x/", "/srv/x/"),
+    ("/srv", "/rou", True, "/route", "/srv/te"),
+    ("/srv", "/route/", True, "/route/", "/srv/"),
+    ("/srv/", "/", False, "/", "/srv/"),
+    ("/srv/", "/", False, "/x", "/srv/x"),
+    ("/srv/", "/", True, "/", "/srv/"),
+    ("/srv/", "/route", False, "/route", "/srv/route"),
+    ("/srv/", "/route", True, "/route", "/srv"),
+    ("/srv/", "/route", True, "/route/", "/srv/"),
+    ("/srv/", "/route", True, "/route/x", "/srv/x"),
+    ("/srv/", "/rou", True, "/route", "/srv/te"),
+    ("/srv", None, True, "/x", "/srv/x"),
+    ("/srv", None, True, "/", "/srv"),
+    ("/a/b.c+d", "/route", True, "/route/x", "/a/b.c+d/x"),
+    # regexes: the text that matched is stripped
+    ("/", r"~/r\d+", True, "/r12/x", "/x"),
+    ("/", r"~/r\d+", True, "/r12", "/"),
+    ("/srv", r"~/r\d+", True, "/r12", "/srv"),
+    ("/srv", r"~/r\d+", True, "/r12x", "/srv/x"),
+    ("/srv", r"~/r\d+/?", True, "/r12/", "/srv/"),
+    ("/srv/", r"~/r\d+/?", True, "/r12/", "/srv/"),
+    ("/srv/", r"~/r\d+", True, "/r12", "/srv"),
+    ("/srv", r"~/[0]?", True, "/", "/srv"),
+    ("/srv/", r"~/[0]?", True, "/", "/srv/"),
+    ("/srv", r"~/r\d+", False, "/r12/x", "/srv/r12/x"),
+    # the query goes on as it is, an empty one too
+    ("/srv", "/route", True, "/route?a=/route&b=%2F", "/srv?a=/route&b=%2F"),
+    ("/srv", "/route", True, "/route/x?", "/srv/x?"),
+    ("/srv", "/route", False, "/route?", "/srv/route?"),
+    # encoded characters in the route's path
+    ("/srv", "/caf%C3%A9", True, "/caf%c3%a9/x", "/srv/x"),
+    ("/srv", "/a%20b", True, "/a%20b", "/srv"),
+]
+
+
+@pytest.mark.parametrize(("base", "path", "strip", "request_", "seen"), JOINS)
+async def test_paths_are_joined_as_kong_does(node: Node, base, path, strip, request_, seen):
+    if path is None:
+        match = RouteMatch()
+    elif path.startswith("~"):
+        match = RouteMatch(path=PathMatch("regex", path[1:]))
+    else:
+        match = RouteMatch(path=PathMatch("prefix", path))
+    await node.serve(node.route(match=match, base_path=base, strip_path=strip))
+    assert (await node.ask(request_)).status == 200
+    assert node.upstream.last.target == seen
