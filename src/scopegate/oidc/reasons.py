@@ -115,7 +115,7 @@ class Reason(StrEnum):
     )
     AUTH_TIME_MISSING = (
         "auth_time_missing",
-        "max_age is set, and the token does not say when the user logged in (auth_time).",
+        "The token does not say when the user logged in (auth_time), and max_age is set.",
     )
     AUTH_TIME_INVALID = (
         "auth_time_invalid",
