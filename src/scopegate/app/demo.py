@@ -126,7 +126,7 @@ async def _until_answers(url: str) -> None:
 
 
 def _issuer(ports: Ports) -> str:
-    return f"http://localhost:{ports.idp}/realms/kong"
+    return f"http://127.0.0.1:{ports.idp}/realms/kong"
 
 
 def _site(ports: Ports) -> str:

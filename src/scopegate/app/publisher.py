@@ -135,5 +135,5 @@ class Publisher:
         for finding in findings:
             if finding not in known:
                 tell = logger().error if finding.level == "error" else logger().warning
-                tell(finding.message, code=finding.code, kind=finding.kind, id=finding.id)
+                tell(finding.message, finding=finding.code, kind=finding.kind, id=finding.id)
         self._compiled = findings

@@ -13,6 +13,8 @@ from typing import Any
 from scopegate.plugins.access import Body, Continue, Header, Request
 
 _ENVOYS_OWN = (b"x-scopegate-", b"x-envoy-")
+_FAILURES_FROM = 500
+_FAILURE_SHIFT = 20
 _NOT_THE_CLIENTS = frozenset({b"host", b"content-length"})
 
 WireHeader = tuple[bytes, bytes]
@@ -116,7 +118,13 @@ def let_through(outcome: Continue) -> Answer:
 def answer_client(
     status: int, content_type: str, body: bytes, headers: Iterable[Header] = ()
 ) -> Answer:
-    """An answer that goes to the client instead of the upstream's; never cached."""
+    """An answer that goes to the client instead of the upstream's; never cached.
+
+    Envoy takes a status from 500 on for a failure of this service and answers in its own words, so
+    500 to 504 travel as 480 to 484 (`FAILURES` in `scopegate.envoy.names`).
+    """
+    if status >= _FAILURES_FROM:
+        status -= _FAILURE_SHIFT
     wire: list[WireHeader] = [
         (b"content-type", content_type.encode("ascii")),
         (b"content-length", str(len(body)).encode("ascii")),

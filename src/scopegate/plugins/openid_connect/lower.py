@@ -147,7 +147,10 @@ class OpenIdConnectCompiler:
         )
         return Lowered(
             step=step,
-            upstream_headers=up.names | IDENTITY_HEADERS | _session_headers(config, "request"),
+            upstream_headers=up.names
+            | IDENTITY_HEADERS
+            | _session_headers(config, "request")
+            | {"cookie"},
             downstream_headers=down.names | _session_headers(config, "response"),
             reads_body=True,
             uses_consumers=bool(config["consumer_claims"] or config["anonymous"]),

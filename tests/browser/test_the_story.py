@@ -1,0 +1,59 @@
+"""The story of the mission with a real browser, against the demo's identity provider."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.browser import chromium, log_in, person, screenshot
+from support.demo import RunningDemo, running_demo
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+SCOPES_NOT_FOUND = "required scopes were not found [ openid, profile, email ]"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
+    with running_demo(tmp_path_factory.mktemp("demo")) as demo:
+        yield demo
+
+
+async def test_blog_with_scope_reaches_the_upstream(demo: RunningDemo) -> None:
+    async with chromium() as browser, person(browser) as page:
+        await page.goto(demo.url)
+        await screenshot(page, "demo-login")
+        await log_in(page, "Blog_with_scope")
+        seen = json.loads(await page.inner_text("body"))
+        await screenshot(page, "demo-with-scope")
+    assert seen["url"].endswith("/anything")
+    assert seen["args"] == {}, "the code and the state stay at the gateway"
+    assert seen["headers"]["Authorization"].startswith("Bearer ")
+    assert "Cookie" not in seen["headers"]
+
+
+async def test_blog_without_scope_is_refused_and_the_log_says_why(demo: RunningDemo) -> None:
+    async with chromium() as browser, person(browser) as page:
+        await page.goto(demo.url)
+        await log_in(page, "Blog_without_scope")
+        text = await page.inner_text("body")
+        cookies = {cookie["name"] for cookie in await page.context.cookies(demo.url)}
+        await screenshot(page, "demo-without-scope")
+    assert "403 Forbidden" in text
+    request_id = re.search(r"[0-9a-f]{32}", text)
+    assert request_id is not None
+    assert "session" not in cookies, "a refused user leaves without a session"
+    line = demo.log_line(request_id[0])
+    assert line["event"] == f"[openid-connect] {SCOPES_NOT_FOUND}"
+    assert line["reason"] == "scopes_missing"
+    assert line["status"] == 403
+
+
+async def test_no_secret_is_in_any_log(demo: RunningDemo) -> None:
+    # What the demo prints for the reader names its users' password; what it logs must not.
+    log = "".join(line for line in demo.log().splitlines() if line.startswith("{"))
+    log += "".join(path.read_text() for path in Path(demo.prefix, "logs").glob("*"))
+    assert "scopes_missing" in log
+    for secret in ("eyJ", "code=", "state=", "session=", "blog_post_secret", "veryComplex"):
+        assert secret not in log, f"{secret} in the log"
