@@ -1,0 +1,185 @@
+"""Entities in; the gateway, the findings and Envoy's resources out.
+
+Each file in `compile/` is three YAML documents: the entities (written by hand), what
+`compile_gateway` makes of them, and what Envoy is told. Fields at their defaults are left out.
+`show` in the first names what is in the third: clusters and routes (those that come from
+entities) unless said otherwise; tables (all routes), listeners, extensions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from google.protobuf.json_format import MessageToJson
+
+from scopegate.compile.gateway import Compiled, CompileSettings, compile_gateway
+from scopegate.entities.finding import Finding
+from scopegate.entities.snapshot import Plugin
+from scopegate.envoy.resources import gateway_resources
+from scopegate.envoy.settings import EnvoySettings
+from scopegate.ir.gateway import ConsumerDirectory, Listener, TlsIdentity
+from scopegate.ir.policy import Policy, Step
+from scopegate.plugins.lowering import CannotLower, Context, Lowered
+from support import entities
+
+FILES = sorted((Path(__file__).parent / "compile").glob("*.yaml"))
+SEPARATOR = "\n--- # what it compiles to; written by `make golden`\n"
+
+
+class StandIn:
+    """A plugin that shows what reaches it; files must not change with a real one's fields."""
+
+    def lower(self, plugin: Plugin, context: Context) -> Lowered:
+        config = dict(plugin.config)
+        if "cannot" in config:
+            raise CannotLower("cannot", config["cannot"])
+        if "defect" in config:
+            raise KeyError(config["defect"])
+        warnings = [Finding("warning", "careful", text, "plugins", plugin.id)
+                    for text in config.pop("warn", [])]  # fmt: skip
+        facts = context.facts.get(str(config.get("wants")))
+        return Lowered(
+            step=Step(plugin.name, plugin.id, config, facts),
+            upstream_headers=frozenset(config.get("upstream_headers", ())),
+            downstream_headers=frozenset(config.get("downstream_headers", ())),
+            reads_body=config.get("reads_body", False),
+            uses_consumers=config.get("uses_consumers", False),
+            findings=tuple(warnings),
+        )
+
+
+COMPILERS = {"openid-connect": StandIn(), "another": StandIn()}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_golden(file: Path, rewrite_golden: bool):
+    text = file.read_text(encoding="utf-8")
+    given, _, _ = text.partition(SEPARATOR)
+    given = given.rstrip("\n") + "\n"
+    case = yaml.safe_load(given)
+    compiled = compile_case(case)
+    expected = given + SEPARATOR.lstrip("\n").join(["", dump(show_compiled(compiled))])
+    expected += "--- # what Envoy is told\n" + dump(show_resources(compiled, case))
+    if rewrite_golden:
+        file.write_text(expected, encoding="utf-8")
+        return
+    assert text == expected, "see the diff; `make golden` writes it anew if it is right"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_order_of_entities_does_not_matter(file: Path):
+    case = yaml.safe_load(file.read_text(encoding="utf-8").partition(SEPARATOR)[0])
+    turned = {
+        key: list(reversed(value))
+        if key in ("services", "routes", "plugins", "consumers")
+        else value
+        for key, value in case.items()
+    }
+    assert compile_case(turned) == compile_case(case)
+
+
+def compile_case(case: Mapping[str, Any]) -> Compiled:
+    makers = {
+        "services": entities.service,
+        "routes": entities.route,
+        "plugins": entities.plugin,
+        "consumers": entities.consumer,
+    }
+    made = {
+        kind: [make(**fields) for fields in case.get(kind, [])] for kind, make in makers.items()
+    }
+    listeners = [{"name": "http", "address": "127.0.0.1", "port": 8000}]
+    settings = CompileSettings(
+        **{
+            **case.get("settings", {}),
+            "listeners": tuple(map(listener, case.get("listeners", listeners))),
+        }
+    )
+    return compile_gateway(entities.snapshot(**made), case.get("facts", {}), settings, COMPILERS)
+
+
+def listener(fields: dict[str, Any]) -> Listener:
+    tls = fields.get("tls")
+    return Listener(**{**fields, "tls": TlsIdentity(**tls) if tls else None})
+
+
+def show_compiled(compiled: Compiled) -> Any:
+    return {
+        "gateway": plain(compiled.gateway),
+        "findings": [plain(finding) for finding in compiled.findings],
+    }
+
+
+def show_resources(compiled: Compiled, case: Mapping[str, Any]) -> Any:
+    settings = EnvoySettings(**case.get("envoy_settings", {}))
+    resources = gateway_resources(compiled.gateway, settings)
+    shown: dict[str, Any] = {}
+    for kind in case.get("show", ["clusters", "routes"]):
+        by_name = getattr(resources, "routes" if kind == "tables" else kind)
+        for name, resource in by_name.items():
+            text = MessageToJson(resource.content, preserving_proto_field_name=True, sort_keys=True)
+            document = json.loads(text)
+            if kind == "routes":
+                document = [short(entry) for entry in document["virtual_hosts"][0]["routes"]]
+                document = [entry for entry in document if "/" in entry["name"]]
+            shown.setdefault(kind, {})[name] = document
+    return shown
+
+
+def short(entry: dict[str, Any]) -> dict[str, Any]:
+    """A route with one word in place of the filters that it switches off."""
+    if len(entry.get("typed_per_filter_config", ())) == 3:
+        entry["typed_per_filter_config"] = "nothing is asked"
+    return entry
+
+
+def plain(value: Any) -> Any:
+    """Data for YAML; a dataclass without the fields that are at their defaults."""
+    if isinstance(value, Policy):
+        return {"steps": [plain(step) for step in value.steps], "reads_body": value.reads_body,
+                "consumers": value.consumers}  # fmt: skip
+    if isinstance(value, ConsumerDirectory):
+        return {"id": value.id, "content": value.content.decode()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: field for field in dataclasses.fields(value)}
+        return {
+            name: plain(getattr(value, name))
+            for name, field in fields.items()
+            if getattr(value, name) != default(field)
+        }
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    return value
+
+
+def default(field: dataclasses.Field) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+class Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _string(dumper: Dumper, text: str) -> yaml.Node:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+Dumper.add_representer(str, _string)
+
+
+def dump(document: Any) -> str:
+    return yaml.dump(document, Dumper=Dumper, width=100, allow_unicode=True, sort_keys=False)

@@ -1,0 +1,53 @@
+"""What a client must never say, by name."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from scopegate.envoy.listeners import STRIPPED_HEADERS
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x-scopegate-decided",
+        "x_scopegate_decided",
+        "x-envoy-retry-on",
+        "x-consumer-id",
+        "x_consumer_custom_id",
+        "x-consumer_custom-id",
+        "x-forwarded-proto",
+        "x-forwarded-f",
+        "x-forwarded-fo",
+        "x-forwarded-foo",
+        "x-forwarded-forx",
+        "x_forwarded_for",
+        "x_forwarded-for",
+        "x-forwarded_for",
+        "forwarded",
+        "x-real_ip",
+        "x-original-url",
+        "x_kong-request-id",
+    ],
+)
+def test_stripped(name: str):
+    assert re.fullmatch(STRIPPED_HEADERS, name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x-forwarded-for",
+        "authorization",
+        "x-request-id",
+        "x-consumer",
+        "x-consumer-idea",
+        "x-scopegateway",
+        "forwarded-by",
+        "cookie",
+    ],
+)
+def test_not_stripped(name: str):
+    assert not re.fullmatch(STRIPPED_HEADERS, name)

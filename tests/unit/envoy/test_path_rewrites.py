@@ -1,0 +1,85 @@
+"""Joining paths, rule by rule, with Python's engine; real Envoy runs the whole table in e2e."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scopegate.envoy.path_rewrites import joining, stripped_prefix
+from scopegate.ir.gateway import Forward, PathMatch
+
+
+def forward(base: str, strip: bool) -> Forward:
+    return Forward("c", base, strip, None, 1, 0)
+
+
+def join(base: str, prefix: str, strip: bool, path: str) -> str:
+    how = joining(PathMatch("prefix", prefix), forward(base, strip))
+    rewrite = how.exact if how.exact is not None and path == prefix else how.usual
+    if rewrite is None:
+        return path
+    return re.sub(rewrite.pattern, rewrite.substitution.replace("\\", "\\\\"), path, count=1)
+
+
+def kong(base: str, prefix: str, strip: bool, path: str) -> str:
+    """The table of admin-api.md §3."""
+    if not strip:
+        if base.endswith("/"):
+            return base + path[1:]
+        return base if path == "/" else base + path
+    rest = path[len(prefix) :]
+    for dots in ("../", "./"):
+        if rest.startswith(dots):
+            rest = rest[len(dots) :]
+            break
+    if base.endswith("/"):
+        if not rest:
+            if base == "/":
+                return "/"
+            return base if path.endswith("/") else base[:-1]
+        return base[:-1] + rest if rest.startswith("/") else base + rest
+    if not rest:
+        return base + "/" if path.endswith("/") and path != "/" else base
+    return base + rest if rest.startswith("/") else f"{base}/{rest}"
+
+
+segments = st.lists(st.sampled_from(["a", "b.c", "r", "x..y"]), max_size=3).map("/".join)
+
+
+@given(
+    base=segments.map(lambda text: f"/{text}"),
+    base_slash=st.sampled_from(["", "/"]),
+    prefix=segments.map(lambda text: f"/{text}"),
+    rest=st.sampled_from(["", "/", "/a", "a", "a/", "/a/b/", "./a", "../a", "..a"]),
+    strip=st.booleans(),
+)
+def test_paths_are_joined_as_in_kongs_table(base, base_slash, prefix, rest, strip):
+    base = (base.rstrip("/") + base_slash) or "/"
+    path = prefix + rest
+    if "//" in path or any(segment in (".", "..") for segment in path.split("/")):
+        return  # such paths do not arrive
+    assert join(base, prefix, strip, path) == kong(base, prefix, strip, path)
+
+
+def test_a_prefix_is_text_and_a_base_path_is_no_pattern():
+    assert join("/b+c", "/a.b", True, "/a.b/x") == "/b+c/x"
+    how = joining(PathMatch("prefix", "/a.b"), forward("/", True))
+    assert how.usual is not None
+    assert re.match(how.usual.pattern, "/axb/x") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "strip", "told"),
+    [
+        (PathMatch("prefix", "/a"), True, "/a"),
+        (PathMatch("prefix", "/a"), False, None),
+        (PathMatch("prefix", "/"), True, None),
+        (PathMatch("regex", "/a"), True, None),
+        (None, True, None),
+    ],
+)
+def test_the_upstream_is_told_which_prefix_was_stripped(path, strip, told):
+    assert stripped_prefix(path, forward("/", strip)) == told
