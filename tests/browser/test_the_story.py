@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.browser import chromium, log_in, person, screenshot
 from support.demo import RunningDemo, running_demo
 

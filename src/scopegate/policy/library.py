@@ -54,6 +54,8 @@ class PolicyLibrary:
             self._ready.move_to_end(policy_id)
             return ready
         policy = self._load(policy_id)
+        if not policy.steps:
+            raise PolicyUnusable(f"policy {policy_id} has no steps")
         consumers = self._consumers(policy.consumers)
         prepared = tuple(
             PreparedStep(step.plugin, step.plugin_id, self._prepare(step, consumers))
