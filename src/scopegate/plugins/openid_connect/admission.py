@@ -209,9 +209,11 @@ class Admission:
     ) -> Outcome:
         """The login action, or on to the upstream."""
         identity, action = entry.identity, self._login_action
+        # A session remembers the method that began it; using it is no login with that method.
+        method = "session" if entry.open_session else identity.method
         down, dropped = await self._downstream(identity)
         answer_headers = (*cookies, *down)
-        if identity.method in action.methods:
+        if method in action.methods:
             if action.action == "response":
                 body = action.answer(entry)
                 return Respond(
