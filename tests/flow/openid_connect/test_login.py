@@ -1,0 +1,307 @@
+"""Dialogues: logging in, and coming to the page that was asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from support.plugin_dialogue import (
+    SCRIPT,
+    WITH_SCOPE,
+    WITHOUT_SCOPE,
+    World,
+    allowed,
+    redirected,
+    refused,
+    set_cookies,
+    target_of,
+    upstream,
+)
+
+from scopegate.plugins.access import Redirect, Respond
+
+
+def query_of(url: str) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(url).query)
+
+
+async def test_an_unknown_visitor_is_sent_to_the_provider(world: World) -> None:
+    visitor = world.visitor(await world.plugin(scopes=["openid", "email"], max_age=600))
+    start = await visitor.start_login("/oidc?page=2")
+    query = query_of(start.location)
+    assert start.location.startswith(f"{world.idp.issuer}/protocol/openid-connect/auth?")
+    assert query["redirect_uri"] == ["http://localhost:8000/oidc"]
+    assert query["scope"] == ["openid email"]
+    assert query["code_challenge_method"] == ["S256"]
+    assert query["response_type"] == ["code"]
+    assert query["max_age"] == ["600"]
+    assert set(query) >= {"state", "nonce", "code_challenge", "client_id"}
+
+
+async def test_after_the_login_the_upstream_sees_the_headers_and_no_code(world: World) -> None:
+    visitor = world.visitor(await world.plugin(upstream_id_token_header="x-id-token"))
+    answer = allowed(await visitor.log_in("/oidc?page=2"))
+    assert answer.target == "/oidc", "neither the code nor the original query"
+    headers = upstream(answer)
+    assert headers["authorization"].startswith("Bearer eyJ")
+    assert headers["x-id-token"].startswith("eyJ")
+    assert headers["x-credential-identifier"] == world.idp.realm.user(WITH_SCOPE).sub
+    assert "cookie" in answer.remove_headers
+    assert answer.subject == world.idp.realm.user(WITH_SCOPE).sub
+
+
+async def test_the_session_cookie_comes_in_the_answer_to_the_callback(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    answer = await visitor.log_in()
+    (cookie,) = [value for value in set_cookies(answer) if value.startswith("session=")]
+    assert cookie.endswith("; Path=/; HttpOnly; SameSite=Lax")
+    calls = world.idp.calls["token"]
+    again = upstream(await visitor.get("/oidc"))
+    assert again["authorization"] == upstream(answer)["authorization"]
+    assert world.idp.calls["token"] == calls, "a live session needs no provider"
+
+
+async def test_over_https_cookies_are_secure(world: World) -> None:
+    visitor = world.visitor(await world.plugin(), scheme="https")
+    start = await visitor.start_login("/oidc")
+    assert "; Secure" in set_cookies(start)[0]
+    answer = await visitor.come_back(await visitor.authenticate(start))
+    assert all("; Secure" in cookie for cookie in set_cookies(answer))
+
+
+async def test_preserve_query_args_brings_the_query_back(world: World) -> None:
+    visitor = world.visitor(await world.plugin(preserve_query_args=True))
+    answer = allowed(await visitor.log_in("/oidc?page=2&q=a%20b"))
+    assert answer.target == "/oidc?page=2&q=a%20b"
+
+
+async def test_login_action_redirect_hands_the_id_token_over_in_the_fragment(world: World) -> None:
+    visitor = world.visitor(await world.plugin(login_action="redirect"))
+    answer = redirected(await visitor.log_in("/oidc/deep?page=2"), "login_redirect")
+    base, _, fragment = answer.location.partition("#")
+    assert base == "/oidc/deep"
+    assert list(parse_qs(fragment)) == ["id_token"]
+    assert visitor.has_session
+
+
+async def test_login_action_redirect_goes_back_with_the_query_if_wanted(world: World) -> None:
+    visitor = world.visitor(
+        await world.plugin(login_action="redirect", login_tokens=None, preserve_query_args=True)
+    )
+    answer = redirected(await visitor.log_in("/oidc?page=2"), "login_redirect")
+    assert answer.location == "/oidc?page=2"
+
+
+async def test_login_action_redirect_appends_to_the_query_of_the_login_page(world: World) -> None:
+    visitor = world.visitor(
+        await world.plugin(
+            login_action="redirect",
+            login_redirect_mode="query",
+            login_redirect_uri=["https://app.example/in?a=1"],
+            login_tokens=["access_token", "refresh_token"],
+        )
+    )
+    answer = redirected(await visitor.log_in(), "login_redirect")
+    assert answer.location.startswith("https://app.example/in?a=1&")
+    assert set(query_of(answer.location)) == {"a", "access_token", "refresh_token"}
+
+
+async def test_login_action_response_answers_with_the_wanted_tokens(world: World) -> None:
+    visitor = world.visitor(await world.plugin(login_action="response"))
+    answer = await visitor.log_in()
+    assert isinstance(answer, Respond)
+    assert (answer.status, answer.content_type) == (200, "application/json")
+    assert list(json.loads(answer.body)) == ["id_token"]
+    assert visitor.has_session
+
+
+async def test_login_action_response_hands_the_token_endpoints_answer_over(world: World) -> None:
+    visitor = world.visitor(await world.plugin(login_action="response", login_tokens=["tokens"]))
+    answer = await visitor.log_in()
+    assert isinstance(answer, Respond)
+    assert {"access_token", "expires_in", "id_token", "token_type"} <= set(json.loads(answer.body))
+
+
+async def test_the_login_action_is_for_logins_only(world: World) -> None:
+    visitor = world.visitor(await world.plugin(login_action="response"))
+    await visitor.log_in()
+    allowed(await visitor.get("/oidc"))
+
+
+async def test_a_form_post_callback_reaches_the_upstream_as_get_without_a_body(
+    world: World,
+) -> None:
+    visitor = world.visitor(await world.plugin(response_mode="form_post"))
+    start = await visitor.start_login("/oidc?page=2")
+    assert "SameSite" not in set_cookies(start)[0], "a cross-site POST has to bring the cookie"
+    callback = await visitor.authenticate(start)
+    assert callback.form is not None
+    answer = allowed(await visitor.come_back(callback))
+    assert (answer.method, answer.drop_body, answer.target) == ("GET", True, "/oidc")
+    assert visitor.has_session
+
+
+async def test_form_post_takes_no_answer_from_the_query(world: World) -> None:
+    visitor = world.visitor(await world.plugin(response_mode="form_post"))
+    callback = await visitor.authenticate(await visitor.start_login("/oidc"))
+    forged = "&".join(f"{name}={value}" for name, value in callback.parameters.items())
+    redirected(await visitor.get(f"/oidc?{forged}"), "login_started")
+    assert world.idp.calls["token.authorization_code"] == 0
+
+
+async def test_arguments_of_the_client_go_along_but_never_override_ours(world: World) -> None:
+    plugin = await world.plugin(
+        authorization_query_args_client=["login_hint"],
+        authorization_query_args_names=["prompt"],
+        authorization_query_args_values=["login"],
+    )
+    start = await world.visitor(plugin).start_login("/oidc?login_hint=me&redirect_uri=https://x")
+    query = query_of(start.location)
+    assert (query["login_hint"], query["prompt"]) == (["me"], ["login"])
+    assert query["redirect_uri"] == ["http://localhost:8000/oidc"]
+
+
+async def test_ten_tabs_that_log_in_at_once_all_arrive_at_their_own_page(world: World) -> None:
+    plugin = await world.plugin(login_action="redirect", login_tokens=None)
+    visitor = world.visitor(plugin)
+    # Started together: none of them has brought a cookie, the last answer wins.
+    starts = await asyncio.gather(
+        *(visitor.copy().start_login(f"/oidc/{number}") for number in range(10))
+    )
+    visitor.cookies["authorization"] = (
+        set_cookies(starts[-1])[0].partition(";")[0].partition("=")[2]
+    )
+    for number, start in enumerate(starts):
+        answer = await visitor.come_back(await visitor.authenticate(start))
+        for _ in range(3):
+            if not isinstance(answer, Redirect) or answer.reason != "login_started":
+                break
+            answer = await visitor.come_back(await visitor.authenticate(answer))
+        assert isinstance(answer, Redirect)
+        assert answer.location == f"/oidc/{number}"
+        allowed(await visitor.get(answer.location))
+
+
+async def test_ten_tabs_that_share_the_cookie_finish_in_any_order(world: World) -> None:
+    visitor = world.visitor(await world.plugin(login_action="redirect", login_tokens=None))
+    starts = [await visitor.start_login(f"/oidc/{number}") for number in range(10)]
+    for number in (9, 0, 5, 1, 8, 2, 7, 3, 6, 4):
+        answer = await visitor.come_back(await visitor.authenticate(starts[number]))
+        assert redirected(answer, "login_redirect").location == f"/oidc/{number}"
+
+
+async def test_two_hundred_navigations_leave_less_than_4_kb_of_cookies(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    for number in range(200):
+        await visitor.start_login(f"/oidc/page-{number}")
+    assert 0 < visitor.cookie_bytes < 4096
+    assert list(visitor.cookies) == ["authorization"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        SCRIPT,
+        {"accept": "*/*", "sec-fetch-mode": "cors"},
+        {"accept": "*/*", "x-requested-with": "XMLHttpRequest"},
+        {"accept": "application/json"},
+        {"upgrade": "websocket", "sec-fetch-mode": "websocket"},
+        {"content-type": "application/grpc+proto", "accept": "*/*"},
+    ],
+    ids=["script", "cors", "xhr", "json", "websocket", "grpc"],
+)
+async def test_what_is_no_navigation_gets_401_and_no_cookie(
+    world: World, headers: dict[str, str]
+) -> None:
+    visitor = world.visitor(await world.plugin())
+    answer = refused(await visitor.send("GET", "/oidc", headers), 401, "no_credential")
+    assert answer.location is None
+    assert answer.response_headers == ()
+    assert answer.challenge == 'Bearer realm="127.0.0.1"'
+
+
+async def test_a_plain_post_gets_401_and_plain_curl_a_redirect(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    refused(await visitor.send("POST", "/oidc", {"accept": "*/*"}), 401, "no_credential")
+    redirected(await visitor.send("GET", "/oidc", {"accept": "*/*"}), "login_started")
+
+
+async def test_without_the_code_flow_nobody_is_sent_to_a_login(world: World) -> None:
+    visitor = world.visitor(await world.plugin(auth_methods=["bearer", "session"]))
+    refused(await visitor.get("/oidc"), 401, "no_credential")
+
+
+async def test_preflights_pass_untouched_only_if_so_configured(world: World) -> None:
+    preflight = {"origin": "https://app.example", "access-control-request-method": "GET"}
+    visitor = world.visitor(await world.plugin(run_on_preflight=False))
+    answer = allowed(await visitor.send("OPTIONS", "/oidc", preflight | {"X_Consumer_Id": "me"}))
+    assert answer.reason == "preflight"
+    visitor = world.visitor(await world.plugin())
+    refused(await visitor.send("OPTIONS", "/oidc", preflight), 401, "no_credential")
+
+
+async def test_a_repeated_callback_with_a_live_session_goes_to_its_page(world: World) -> None:
+    visitor = world.visitor(await world.plugin(preserve_query_args=True))
+    callback = await visitor.authenticate(await visitor.start_login("/oidc?page=2"))
+    allowed(await visitor.come_back(callback))
+    answer = redirected(await visitor.come_back(callback), "login_repeated")
+    assert answer.location == "/oidc?page=2"
+    assert world.idp.calls["token.authorization_code"] == 1
+    allowed(await visitor.get("/oidc"))
+
+
+async def test_a_repeated_callback_without_a_session_starts_again(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    callback = await visitor.authenticate(await visitor.start_login("/oidc"))
+    allowed(await visitor.come_back(callback))
+    del visitor.cookies["session"]
+    redirected(await visitor.come_back(callback), "login_started")
+    assert world.idp.calls["token.authorization_code"] == 1
+
+
+async def test_the_callback_of_another_browser_never_redeems_the_code(world: World) -> None:
+    plugin = await world.plugin()
+    attacker, victim = world.visitor(plugin), world.visitor(plugin, "other")
+    callback = await attacker.authenticate(await attacker.start_login("/oidc"))
+    answer = redirected(await victim.come_back(callback), "login_started")
+    assert world.idp.calls["token.authorization_code"] == 0
+    assert not victim.has_session
+    # The victim logs in as himself and is through.
+    answer = allowed(await victim.come_back(await victim.authenticate(answer, WITHOUT_SCOPE)))
+    assert answer.subject == world.idp.realm.user(WITHOUT_SCOPE).sub
+
+
+async def test_a_browser_without_cookies_is_refused_after_some_rounds(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    answer = await visitor.get("/oidc")
+    for _ in range(10):
+        if not isinstance(answer, Redirect):
+            break
+        visitor.cookies.clear()
+        answer = await visitor.come_back(await visitor.authenticate(answer))
+    refused(answer, 401, "login_attempts_exhausted")
+
+
+async def test_a_login_that_took_too_long_starts_again(world: World) -> None:
+    visitor = world.visitor(await world.plugin(authorization_rolling_timeout=30))
+    callback = await visitor.authenticate(await visitor.start_login("/oidc"))
+    world.clock.advance(30)
+    redirected(await visitor.come_back(callback), "login_started")
+    assert world.idp.calls["token.authorization_code"] == 0
+
+
+async def test_a_fixed_redirect_uri_takes_the_callback_and_leads_back(world: World) -> None:
+    plugin = await world.plugin(
+        redirect_uri=["http://localhost:8000/oidc/callback"],
+        login_action="redirect",
+        login_tokens=None,
+    )
+    visitor = world.visitor(plugin)
+    callback = await visitor.authenticate(await visitor.start_login("/oidc/deep"))
+    # Elsewhere it is no callback, only a page with odd arguments.
+    parameters = target_of(callback.url).partition("?")[2]
+    redirected(await visitor.get(f"/oidc/other?{parameters}"), "login_started")
+    answer = redirected(await visitor.come_back(callback), "login_redirect")
+    assert answer.location == "/oidc/deep"
