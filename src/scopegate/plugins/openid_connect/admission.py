@@ -171,7 +171,9 @@ class Admission:
         """403; the session that led here ends with it if so configured."""
         headers: list[Header] = []
         session = entry.open_session.session if entry.open_session else entry.former_session
-        if self._forbidden_ends_session and session is not None:
+        if session is not None and (
+            self._forbidden_ends_session or session.subject != entry.identity.subject
+        ):
             await self._sessions.end(session)
             headers = self._sessions.expire(request)
         elif entry.open_session is not None and entry.open_session.needs_saving:

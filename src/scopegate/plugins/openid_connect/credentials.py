@@ -113,23 +113,11 @@ class Credentials:
         """
         session = found.session
         client = self._clients.by_id(session.client_id)
-        tokens = session.tokens
-        refreshed = False
-        if self._is_ending(tokens):
-            tokens = await self._refreshed(session, client)
-            refreshed = True
-        session = replace(session, tokens=tokens)
-        identity = Identity(
-            method=session.method,
-            client_id=session.client_id,
-            access_token=tokens.access,
-            access_claims=_claims_of(tokens.access),
-            id_token=tokens.id,
-            id_claims=_claims_of(tokens.id),
-            refresh_token=tokens.refresh,
-            expires_at_s=tokens.access_expires_at_s,
-            session=session,
-        )
+        refreshed = self._is_ending(session.tokens)
+        identity = _identity_of(session)
+        if refreshed:
+            session = replace(session, tokens=await self._refreshed(session, identity, client))
+            identity = _identity_of(session)
         if self._reverify:
             await self._verify_again(identity, client)
         return Entry(
@@ -145,7 +133,7 @@ class Credentials:
         ends_at_s = tokens.access_expires_at_s
         return ends_at_s is not None and self._ports.now() >= ends_at_s - self._leeway_s
 
-    async def _refreshed(self, session: Session, client: Client) -> Tokens:
+    async def _refreshed(self, session: Session, former: Identity, client: Client) -> Tokens:
         if not self._refresh_tokens:
             raise SessionOver(
                 "session_token_expired", "the access token of the session has expired"
@@ -160,7 +148,7 @@ class Credentials:
         async def work() -> Tokens:
             try:
                 identity, _ = await self._calls.refresh(
-                    client, refresh_token, method=session.method, subject=session.subject
+                    client, refresh_token, method=session.method, former=former
                 )
             except IdpUnavailable as problem:
                 raise RefreshUnavailable(problem.reason, problem.detail) from None
@@ -252,9 +240,25 @@ class Credentials:
 
     async def _refresh_token(self, credential: Credential, client: Client) -> Entry:
         identity, tokens = await self._calls.refresh(
-            client, credential.value, method="refresh_token", subject=None
+            client, credential.value, method="refresh_token"
         )
         return Entry(identity, credential=credential, tokens=tokens)
+
+
+def _identity_of(session: Session) -> Identity:
+    """Whom a session's tokens name; they were verified when they came."""
+    tokens = session.tokens
+    return Identity(
+        method=session.method,
+        client_id=session.client_id,
+        access_token=tokens.access,
+        access_claims=_claims_of(tokens.access),
+        id_token=tokens.id,
+        id_claims=_claims_of(tokens.id),
+        refresh_token=tokens.refresh,
+        expires_at_s=tokens.access_expires_at_s,
+        session=session,
+    )
 
 
 def _claims_of(token: str | None) -> Claims | None:

@@ -17,6 +17,7 @@ from scopegate.oidc.authorization import (
     authorization_url,
     read_authorization_response,
 )
+from scopegate.oidc.errors import NotConfigured
 from scopegate.oidc.grants import TokenSet
 from scopegate.plugins.access import Header, Redirect, Request
 from scopegate.plugins.openid_connect.arguments import Arguments
@@ -114,12 +115,14 @@ class Login:
 
         Raises OidcError, CookieRepeated, ReturnTargetTooLong.
         """
+        if client.id is None:
+            raise NotConfigured("client_id_missing", "client_id is not configured")
         endpoint = (await self._issuer.known()).facts.require_endpoint("authorization")
         redirect_uri = client.redirect_uri or f"{request.scheme}://{request.host}{request.path}"
         start = self._pending.begin(
             request.header("cookie"),
             return_to=return_to or self._page(request),
-            client_id=client.id or "",
+            client_id=client.id,
             redirect_uri=redirect_uri,
             https=request.scheme == "https",
             now_s=int(self._ports.now()),
@@ -129,7 +132,7 @@ class Login:
         location = authorization_url(
             endpoint,
             AuthorizationRequest(
-                client_id=client.id or "",
+                client_id=client.id,
                 redirect_uri=redirect_uri,
                 scopes=self._scopes,
                 state=start.state,

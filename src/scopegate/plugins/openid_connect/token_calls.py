@@ -11,7 +11,7 @@ from scopegate.oidc.client_authentication import ClientCredentials, choose_auth_
 from scopegate.oidc.errors import IdpRefused
 from scopegate.oidc.grants import TokenEndpoint, TokenSet
 from scopegate.oidc.http import HttpSettings
-from scopegate.oidc.tokens import check_same_subject
+from scopegate.oidc.tokens import check_refreshed_id_token, check_same_subject
 from scopegate.plugins.openid_connect.clients import Client
 from scopegate.plugins.openid_connect.identity import Identity
 from scopegate.plugins.openid_connect.issuer import Issuer
@@ -83,9 +83,14 @@ class TokenCalls:
         return identity, tokens
 
     async def refresh(
-        self, client: Client, refresh_token: str, *, method: str, subject: str | None
+        self,
+        client: Client,
+        refresh_token: str,
+        *,
+        method: str,
+        former: Identity | None = None,
     ) -> tuple[Identity, TokenSet]:
-        """New tokens for a refresh token, verified; of the same subject where one is known.
+        """New tokens for a refresh token, verified; of the same subject as the former ones.
 
         Raises OidcError.
         """
@@ -96,12 +101,8 @@ class TokenCalls:
             now_s=self.ports.now(),
         )
         identity = await self._verified(method, client, tokens, nonce=None)
-        if subject is not None:
-            # OpenID Connect Core §12.2; contract §22 point 6.
-            for claims in (identity.id_claims, identity.access_claims):
-                if claims is not None and "sub" in claims:
-                    check_same_subject(subject, claims)
-                    break
+        if former is not None:
+            _check_is_same_person(former, identity)
         return identity, tokens
 
     async def _verified(
@@ -117,7 +118,7 @@ class TokenCalls:
             access_token=access_token,
             access_claims=access.claims if access else None,
             refresh_token=tokens.refresh_token,
-            expires_at_s=tokens.expires_at_s or (access.expires_at_s if access else None),
+            expires_at_s=_earliest(tokens.expires_at_s, access.expires_at_s if access else None),
         )
         if tokens.id_token is None:
             return identity
@@ -144,3 +145,20 @@ class TokenCalls:
             headers=self.headers,
             arguments=self.arguments,
         )
+
+
+def _check_is_same_person(former: Identity, refreshed: Identity) -> None:
+    """OpenID Connect Core §12.2, contract §22 point 6. Raises TokenRefused.
+
+    Like is compared with like: some providers give ID and access tokens different subjects.
+    """
+    if former.id_claims is not None and refreshed.id_claims is not None:
+        check_refreshed_id_token(former.id_claims, refreshed.id_claims)
+    before, after = former.access_claims or {}, refreshed.access_claims or {}
+    if "sub" in before and "sub" in after:
+        check_same_subject(before["sub"], after)
+
+
+def _earliest(*moments_s: float | None) -> float | None:
+    known = [moment_s for moment_s in moments_s if moment_s is not None]
+    return min(known) if known else None
