@@ -17,7 +17,6 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
-from scopegate_demo.idp import Client, DemoIdp, KeyRing, story_realm
 
 from scopegate.app.http_client import AiohttpClient
 from scopegate.entities.filling import Makings
@@ -45,6 +44,7 @@ from scopegate.plugins.openid_connect.lower import (
 from scopegate.plugins.openid_connect.ports import Ports
 from scopegate.plugins.registry import PLUGIN_TYPES
 from scopegate.session.memory_state import MemoryState
+from scopegate_demo.idp import Client, DemoIdp, KeyRing, story_realm
 from support.login import Callback, form_browser, log_in
 
 HOST = "localhost:8000"

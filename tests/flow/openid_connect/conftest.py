@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
+
 from support.plugin_dialogue import World, dialogue
 
 

@@ -7,6 +7,8 @@ import json
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from scopegate.plugins.access import Redirect, Respond
 from support.plugin_dialogue import (
     SCRIPT,
     WITH_SCOPE,
@@ -19,8 +21,6 @@ from support.plugin_dialogue import (
     target_of,
     upstream,
 )
-
-from scopegate.plugins.access import Redirect, Respond
 
 
 def query_of(url: str) -> dict[str, list[str]]:

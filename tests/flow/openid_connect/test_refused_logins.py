@@ -1,0 +1,220 @@
+"""Dialogues: logins that must not succeed, each with its reason, none with a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+
+from scopegate_demo.idp import DemoIdp, Fault, Signature
+from support.login import Callback
+from support.plugin_dialogue import (
+    WITH_SCOPE,
+    WITHOUT_SCOPE,
+    World,
+    allowed,
+    redirected,
+    refused,
+    set_cookies,
+)
+
+Misbehave = Callable[[DemoIdp], None]
+
+
+def id_token(**claims: object) -> Misbehave:
+    return lambda idp: idp.behaviour.id_token.set.update(claims)
+
+
+def access_token(**claims: object) -> Misbehave:
+    return lambda idp: idp.behaviour.access_token.set.update(claims)
+
+
+def without(name: str) -> Misbehave:
+    return lambda idp: idp.behaviour.id_token.without.append(name)
+
+
+def signed(signature: Signature) -> Misbehave:
+    return lambda idp: setattr(idp.behaviour.id_token, "signature", signature)
+
+
+def callback(**parameters: str) -> Misbehave:
+    return lambda idp: idp.behaviour.callback.set.update(parameters)
+
+
+def denied(idp: DemoIdp) -> None:
+    idp.behaviour.callback.set.update(error="access_denied", error_description="not today")
+    idp.behaviour.callback.without.append("code")
+
+
+def forged_access_token(idp: DemoIdp) -> None:
+    idp.behaviour.access_token.signature = Signature.CORRUPT
+
+
+REFUSED: list[tuple[str, Misbehave]] = [
+    ("nonce_mismatch", id_token(nonce="of another login")),
+    ("nonce_missing", without("nonce")),
+    ("issuer_not_allowed", id_token(iss="https://evil.example")),
+    ("audience_mismatch", id_token(aud="another")),
+    ("azp_mismatch", id_token(azp="another")),
+    ("azp_missing", lambda idp: (id_token(aud=["blog_post", "x"])(idp), without("azp")(idp))[0]),
+    ("at_hash_mismatch", id_token(at_hash="AAAAAAAAAAAAAAAAAAAAAA")),
+    ("token_expired", id_token(exp=1)),
+    ("sub_invalid", without("sub")),
+    ("signature_invalid", signed(Signature.CORRUPT)),
+    ("signature_invalid", forged_access_token),
+    ("access_token_presented", id_token(typ="Bearer")),
+    ("issuer_not_allowed", access_token(iss="https://evil.example")),
+    ("callback_iss_mismatch", callback(iss="https://evil.example")),
+    ("callback_iss_missing", lambda idp: idp.behaviour.callback.without.append("iss")),
+    ("access_denied", denied),
+    ("invalid_grant", callback(code="another")),
+    ("id_token_missing", lambda idp: idp.behaviour.token_answer.without.append("id_token")),
+]
+
+
+@pytest.mark.parametrize(("reason", "misbehave"), REFUSED)
+async def test_a_login_that_does_not_hold_is_refused_without_a_session(
+    world: World, reason: str, misbehave: Misbehave
+) -> None:
+    visitor = world.visitor(await world.plugin())
+    misbehave(world.idp)
+    answer = refused(await visitor.log_in(), 401, reason)
+    assert answer.challenge == 'Bearer realm="127.0.0.1"'
+    assert visitor.cookies == {}, "the login is forgotten, and there is no session"
+    assert "eyJ" not in answer.detail
+
+
+async def test_an_embedded_or_unsigned_id_token_is_refused(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    world.idp.behaviour.id_token.header.set["alg"] = "none"
+    refused(await visitor.log_in(), 401, "alg_none")
+    assert not visitor.has_session
+
+
+async def test_after_a_refused_login_the_next_one_succeeds(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    denied(world.idp)
+    refused(await visitor.log_in(), 401, "access_denied")
+    world.idp.behaviour = type(world.idp.behaviour)()
+    allowed(await visitor.log_in())
+
+
+async def test_a_user_without_the_scope_leaves_without_a_session(world: World) -> None:
+    visitor = world.visitor(await world.plugin(scopes_required=["kong_api_access"]))
+    answer = refused(await visitor.log_in(username=WITHOUT_SCOPE), 403, "scopes_missing")
+    assert answer.detail == "required scopes were not found [ openid, profile, email ]"
+    assert answer.challenge == (
+        'Bearer realm="127.0.0.1", error="insufficient_scope", scope="kong_api_access"'
+    )
+    assert answer.subject == world.idp.realm.user(WITHOUT_SCOPE).sub
+    assert not visitor.has_session
+
+
+async def test_a_refused_user_loses_the_session_that_was_there(world: World) -> None:
+    lax, strict = await world.plugin(), await world.plugin(scopes_required=["kong_api_access"])
+    visitor = world.visitor(lax)
+    await visitor.log_in(username=WITHOUT_SCOPE)
+    copy = visitor.copy()
+    visitor.plugin = strict
+    answer = refused(await visitor.get("/oidc"), 403, "scopes_missing")
+    assert any("session=; Max-Age=0" in cookie for cookie in set_cookies(answer))
+    redirected(await copy.get("/oidc"), "login_started")
+
+
+async def test_forbidden_destroy_session_false_leaves_the_session_alone(world: World) -> None:
+    lax = await world.plugin()
+    visitor = world.visitor(lax)
+    await visitor.log_in(username=WITHOUT_SCOPE)
+    visitor.plugin = await world.plugin(
+        scopes_required=["kong_api_access"], forbidden_destroy_session=False
+    )
+    assert refused(await visitor.get("/oidc"), 403, "scopes_missing").response_headers == ()
+    visitor.plugin = lax
+    allowed(await visitor.get("/oidc"))
+
+
+async def test_the_access_token_must_be_for_the_configured_audience(world: World) -> None:
+    visitor = world.visitor(await world.plugin(audience=["api"]))
+    refused(await visitor.log_in(), 401, "audience_mismatch")
+    world.idp.behaviour.access_token.set["aud"] = ["account", "api"]
+    allowed(await visitor.log_in())
+
+
+async def test_a_login_older_than_max_age_is_refused(world: World) -> None:
+    visitor = world.visitor(await world.plugin(max_age=60))
+    world.idp.behaviour.id_token.set["auth_time"] = world.clock.now_s - 61
+    refused(await visitor.log_in(), 401, "login_too_old")
+
+
+@pytest.mark.parametrize("state", ["forged", "", "A" * 5000], ids=["forged", "empty", "oversized"])
+async def test_a_state_that_is_not_ours_is_a_bad_callback(world: World, state: str) -> None:
+    visitor = world.visitor(await world.plugin())
+    answer = refused(
+        await visitor.get(f"/oidc?code=x&state={state}"), 401, "callback_state_invalid"
+    )
+    assert answer.location is None
+    assert world.idp.calls["token"] == 0
+
+
+async def test_a_bad_callback_does_not_end_the_session_that_is_there(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    await visitor.log_in()
+    allowed(await visitor.get("/oidc?code=x&state=forged"))
+
+
+async def test_a_parameter_twice_in_the_callback_is_refused(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    there = await visitor.authenticate(await visitor.start_login("/oidc"))
+    twice = Callback(f"{there.url}&code=another")
+    refused(await visitor.come_back(twice), 401, "callback_parameter_repeated")
+    assert world.idp.calls["token"] == 0
+
+
+async def test_a_state_of_one_configuration_means_nothing_to_another(world: World) -> None:
+    lax = world.visitor(await world.plugin(verify_nonce=False))
+    there = await lax.authenticate(await lax.start_login("/oidc"))
+    lax.plugin = await world.plugin()
+    refused(await lax.come_back(there), 401, "callback_state_invalid")
+
+
+async def test_a_state_is_bound_to_its_code_verifier(world: World) -> None:
+    """A code that is moved to another login of the same browser is not redeemed."""
+    visitor = world.visitor(await world.plugin())
+    first = await visitor.authenticate(await visitor.start_login("/oidc"))
+    second = await visitor.start_login("/oidc")
+    state = dict(parse_qsl(second.location.partition("?")[2]))["state"]
+    swapped = Callback(
+        f"http://localhost:8000/oidc?{urlencode(first.parameters | {'state': state})}"
+    )
+    refused(await visitor.come_back(swapped), 401, "invalid_grant")
+    assert not visitor.has_session
+
+
+async def test_a_second_login_as_somebody_else_ends_the_first_session(world: World) -> None:
+    plugin = await world.plugin(preserve_query_args=True)
+    visitor = world.visitor(plugin)
+    pending = await visitor.start_login("/oidc")
+    await visitor.log_in(username=WITH_SCOPE)
+    former = visitor.copy()
+    visitor.http = world.browsers["other"]
+    there = await visitor.authenticate(pending, WITHOUT_SCOPE)
+    answer = allowed(await visitor.come_back(there))
+    assert answer.subject == world.idp.realm.user(WITHOUT_SCOPE).sub
+    redirected(await former.get("/oidc"), "login_started")
+
+
+async def test_a_provider_that_is_down_at_the_callback_is_a_503(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    there = await visitor.authenticate(await visitor.start_login("/oidc"))
+    world.idp.behaviour.faults["token"] = Fault(status=500)
+    answer = refused(await visitor.come_back(there), 503, "token_endpoint_unavailable")
+    assert answer.retry_after_s
+    assert not visitor.has_session
+
+
+async def test_a_secret_that_the_provider_refuses_is_our_own_fault(world: World) -> None:
+    visitor = world.visitor(await world.plugin(client_secret=["wrong"]))
+    answer = refused(await visitor.log_in(), 500, "client_refused")
+    assert "wrong" not in answer.detail
+    assert not visitor.has_session
