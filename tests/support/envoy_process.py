@@ -28,6 +28,7 @@ class RunningEnvoy:
     settings: EnvoySettings = field(default_factory=EnvoySettings)
     log_level: str = "warning"
     concurrency: int = 1
+    connections_limit: int = 1000
     process: asyncio.subprocess.Process | None = None
     ads: AdsServer | None = None
 
@@ -58,6 +59,7 @@ class RunningEnvoy:
             xds_socket=self.xds_socket,
             policy_socket=self.policy_socket,
             admin_socket=self.admin_socket,
+            connections_limit=self.connections_limit,
         )
         path = self.folder / "envoy.json"
         path.write_text(json.dumps(document))

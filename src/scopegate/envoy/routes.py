@@ -62,7 +62,12 @@ def route_table(gateway: ir.Gateway, listener: ir.Listener) -> RouteConfiguratio
             "x-envoy-external-address",
             "x-envoy-internal",
         ],
-        response_headers_to_add=[request_id_header()],
+        response_headers_to_add=[
+            request_id_header(),
+            # What cannot be said of an answer of Envoy's own is left out.
+            set_header("X-Kong-Upstream-Latency", "%COMMON_DURATION(US_TX_BEG:US_RX_BEG:ms)%"),
+            set_header("X-Kong-Proxy-Latency", "%COMMON_DURATION(DS_RX_BEG:US_TX_BEG:ms)%"),
+        ],
     )
 
 

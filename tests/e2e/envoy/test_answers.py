@@ -159,9 +159,9 @@ async def test_http_1_0_is_answered(node: Node):
 
 async def logged(path: Path, count: int) -> list[dict]:
     async with asyncio.timeout(15):
-        while not path.exists() or len(path.read_text().splitlines()) < count:  # noqa: ASYNC110, ASYNC240
+        while not path.exists() or len(path.read_text().splitlines()) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-    return [json.loads(line) for line in path.read_text().splitlines()]  # noqa: ASYNC240
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 async def test_the_access_log_has_no_query_and_no_header(node: Node, tmp_path: Path):
@@ -195,6 +195,47 @@ async def test_the_access_log_has_no_query_and_no_header(node: Node, tmp_path: P
     assert first["client_ip"] == "127.0.0.1"
     assert (second["status"], second["reason"]) == (400, "path_ambiguous")
     assert "token" not in json.dumps(second)
+
+
+async def test_a_client_that_never_ends_its_head_is_sent_away(node: Node):
+    settings = EnvoySettings(request_headers_timeout_ms=200)
+    async with running_envoy(settings=settings) as envoy:
+        listener = Listener("patient", "127.0.0.1", free_port())
+        gateway = Gateway(
+            listeners=(listener,), routes=(node.route("/"),), clusters=(node.cluster,)
+        )
+        await envoy.must_publish(gateway)
+        connection = await RawConnection.open(listener.port)
+        connection.writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow")
+        reply = await asyncio.wait_for(connection.reply(), 5)
+        assert reply.status == 408
+        assert json.loads(reply.body)["message"] == "Request timeout"
+        connection.close()
+
+
+async def test_more_clients_than_allowed_are_turned_away(node: Node):
+    async with running_envoy(connections_limit=2) as envoy:
+        listener = Listener("small", "127.0.0.1", free_port())
+        gateway = Gateway(
+            listeners=(listener,), routes=(node.route("/"),), clusters=(node.cluster,)
+        )
+        await envoy.must_publish(gateway)
+        inside = [await RawConnection.open(listener.port) for _ in range(2)]
+        assert (await inside[0].ask("/")).status == 200
+        assert (await inside[1].ask("/")).status == 200
+        outside = await RawConnection.open(listener.port)
+        assert await asyncio.wait_for(outside.reader.read(), 5) == b""
+        assert (await inside[0].ask("/")).status == 200
+        for connection in (*inside, outside):
+            connection.close()
+
+
+async def test_the_upstreams_share_of_the_time_is_told(node: Node):
+    await node.serve(node.route("/none", action=Refuse(500, "r", "m")), node.route("/"))
+    reply = await node.ask("/slow/0.1")
+    assert 100 <= int(reply.one("x-kong-upstream-latency") or 0) < 1000
+    assert 0 <= int(reply.one("x-kong-proxy-latency") or -1) < 100
+    assert (await node.ask("/none")).all("x-kong-upstream-latency") == []
 
 
 async def test_no_access_log_unless_it_is_wanted(node: Node):
