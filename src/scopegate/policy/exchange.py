@@ -6,12 +6,14 @@ strips `x-scopegate-*` from what clients send before anything else, so what arri
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from scopegate.plugins.access import Body, Continue, Header, Request
 
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5 allows the tab
 _ENVOYS_OWN = (b"x-scopegate-", b"x-envoy-")
 _FAILURES_FROM = 500
 _FAILURE_SHIFT = 20
@@ -103,7 +105,7 @@ def let_through(outcome: Continue) -> Answer:
     if remove:
         headers.append((b"x-envoy-auth-headers-to-remove", ",".join(remove).encode("latin-1")))
     if outcome.target is not None:
-        headers.append((b"x-scopegate-target", outcome.target.encode("latin-1")))
+        headers += _encoded([("x-scopegate-target", outcome.target)])
     if outcome.method is not None:
         headers.append((b"x-scopegate-method", outcome.method.encode("ascii")))
     if outcome.drop_body:
@@ -134,4 +136,14 @@ def answer_client(
 
 
 def _encoded(headers: Iterable[Header]) -> list[WireHeader]:
-    return [(name.encode("latin-1"), value.encode("utf-8")) for name, value in headers]
+    """Raises ValueError for a value that would not end where it should.
+
+    The server below writes what it is given: a line break in a value would begin another header,
+    and Envoy would take it for our word.
+    """
+    encoded: list[WireHeader] = []
+    for name, value in headers:
+        if _CONTROL.search(value):
+            raise ValueError(f"a control character in the value of {name}")
+        encoded.append((name.encode("latin-1"), value.encode("utf-8")))
+    return encoded

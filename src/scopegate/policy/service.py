@@ -83,8 +83,15 @@ class PolicyService:
             outcome = Refusal(500, "unexpected_error", detail, UNEXPECTED)
         if isinstance(outcome, NeedBody):
             return exchange.undecided()
+        try:
+            answer = render(outcome, request)
+        except ValueError as problem:
+            # A value that no header can carry: what was decided cannot be said, so it is a no.
+            self._journal.failed(request, problem)
+            outcome = Refusal(500, "unexpected_error", "the answer cannot be written", UNEXPECTED)
+            answer = render(outcome, request)
         self._journal.decided(started, policy_id, step, request, outcome)
-        return render(outcome, request)
+        return answer
 
     async def _decide(
         self, policy: PreparedPolicy, request: Request

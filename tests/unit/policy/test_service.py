@@ -284,3 +284,22 @@ async def test_a_policy_without_steps_lets_nobody_pass(tmp_path: Path, recorder:
     status, headers, _ = await Service(tmp_path, recorder).ask()
     assert status == 483
     assert "x-scopegate-decided" not in dict(headers)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Continue(set_headers=(("x-user", "a\r\nx-scopegate-target: /admin"),)),
+        Continue(response_headers=(("x-user", "a\nset-cookie: b=c"),)),
+        Continue(target="/a\r\nx-user: root"),
+        Redirect("https://a.example/\r\nset-cookie: b=c", "login_started"),
+    ],
+)
+async def test_a_line_break_in_a_value_is_refused_and_begins_no_header(
+    tmp_path: Path, recorder: Recorder, outcome: Outcome
+) -> None:
+    status, headers, _ = await Service(tmp_path, recorder, Say(outcome)).ask()
+    assert status == 480
+    assert not any("\n" in value for _, value in headers)
+    assert "x-scopegate-decided" not in dict(headers)
+    assert recorder.decisions == [("deny", "unexpected_error")]

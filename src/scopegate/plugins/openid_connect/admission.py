@@ -34,7 +34,12 @@ from scopegate.plugins.openid_connect.consumer_mapping import (
     ConsumerRefused,
     consumer_headers,
 )
-from scopegate.plugins.openid_connect.headers import IDENTITY_HEADERS, HeaderRules, ours_in
+from scopegate.plugins.openid_connect.headers import (
+    IDENTITY_HEADERS,
+    HeaderRules,
+    ours_in,
+    sendable,
+)
 from scopegate.plugins.openid_connect.identity import Identity
 from scopegate.plugins.openid_connect.issuer import Issuer
 from scopegate.plugins.openid_connect.login import (
@@ -239,19 +244,23 @@ class Admission:
                 )
         credential_headers = self._mapping.credential_headers(identity, consumer)
         up, dropped_up = self._up.build(identity, await self._key_finder())
-        set_headers = [*up, *credential_headers, *self._sessions.upstream_headers(identity.session)]
+        others, dropped_others = sendable(
+            [*credential_headers, *self._sessions.upstream_headers(identity.session)]
+        )
+        set_headers = [*up, *others]
         allowed = self._forward(request, arguments, entry, set_headers)
         return replace(
             allowed,
             response_headers=answer_headers,
             subject=identity.subject,
             consumer_id=consumer.id if consumer else None,
-            log=(*dropped, *dropped_up),
+            log=(*dropped, *dropped_up, *dropped_others),
         )
 
     async def _downstream(self, identity: Identity) -> tuple[list[Header], tuple[LogLine, ...]]:
         headers, dropped = self._down.build(identity, await self._key_finder())
-        return [*headers, *self._sessions.downstream_headers(identity.session)], tuple(dropped)
+        others, dropped_others = sendable(self._sessions.downstream_headers(identity.session))
+        return [*headers, *others], (*dropped, *dropped_others)
 
     async def _key_finder(self) -> Any:
         """Finds the public key of a token, for the `*_jwk` headers."""

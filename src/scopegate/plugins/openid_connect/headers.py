@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,17 +115,8 @@ class HeaderRules:
 
         `find_key` gives the public JWK that verified a token, for the `*_jwk` headers.
         """
-        headers: dict[str, str] = {}
-        dropped: list[LogLine] = []
-
-        def put(header: Header) -> None:
-            name, value = header
-            if _sendable(value):
-                headers[name] = value
-            else:
-                fields = {"reason": "header_value_unsafe", "header": name}
-                dropped.append(LogLine("warning", "[openid-connect] header dropped", fields))
-
+        headers: list[Header] = []
+        put = headers.append
         tokens = (
             (self.access_token, identity.access_token),
             (self.id_token, identity.id_token),
@@ -147,7 +138,24 @@ class HeaderRules:
             found = look_up(identity.for_headers(), path)
             if found is not None:
                 put((name, found if isinstance(found, str) else _encoded(found)))
-        return list(headers.items()), dropped
+        kept, dropped = sendable(headers)
+        return list(dict(kept).items()), dropped
+
+
+def sendable(headers: Iterable[Header]) -> tuple[list[Header], list[LogLine]]:
+    """The headers that can be sent, and a line for each that cannot.
+
+    A control character in a claim would end the header and begin one of the claim's own choice.
+    """
+    kept: list[Header] = []
+    dropped: list[LogLine] = []
+    for name, value in headers:
+        if _is_sendable(value):
+            kept.append((name, value))
+        else:
+            fields = {"reason": "header_value_unsafe", "header": name}
+            dropped.append(LogLine("warning", "[openid-connect] header dropped", fields))
+    return kept, dropped
 
 
 def ours_in(request: Request, names: frozenset[str]) -> list[str]:
@@ -155,8 +163,8 @@ def ours_in(request: Request, names: frozenset[str]) -> list[str]:
     return [name for name, _ in request.headers if name.replace("_", "-") in names]
 
 
-def _sendable(value: str) -> bool:
-    return all(character >= " " and character != "\x7f" for character in value) or value == ""
+def _is_sendable(value: str) -> bool:
+    return all(character >= " " and character != "\x7f" for character in value)
 
 
 def _encoded(value: Any) -> str:
