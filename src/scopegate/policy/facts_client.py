@@ -41,7 +41,8 @@ class FactsClient:
     async def refresh(self, key: str, known: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """Facts that differ from the known ones, or None.
 
-        Raises IdpUnavailable when nothing is known, here or at control.
+        None means that what is known is as new as it gets. Raises IdpUnavailable when newer
+        facts would be needed and cannot be had: nothing known, control or the issuer gone.
         """
         reply = self._replies.get(key)
         newer = _newer(reply, known)
@@ -50,10 +51,11 @@ class FactsClient:
         if reply is None or self._now() >= reply.not_before_s:
             reply = await self._ask(key, known)
         newer = _newer(reply, known)
-        if newer is None and known is None:
+        if newer is None and (known is None or reply.problem is not None):
+            # A token that cannot be checked now is no bad token: 503, not 401 (contract §9).
             raise IdpUnavailable(
                 reply.problem or "idp_unreachable",
-                "the issuer's metadata and keys are not known yet",
+                "the issuer's metadata and keys cannot be refreshed now",
             )
         return newer
 

@@ -14,11 +14,10 @@ class FactsPort(Protocol):
     """Asks control for newer facts than a policy holds."""
 
     async def refresh(self, key: str, known: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-        """Facts that differ from the known ones, or None when there are none to be had now.
+        """Facts that differ from the known ones; None: the known ones are as new as it gets.
 
         At most one question to control per key at a time, and none while control said to wait.
-        Raises IdpUnavailable when control or the identity provider does not answer and nothing is
-        known.
+        Raises IdpUnavailable when control or the identity provider does not answer.
         """
         ...
 

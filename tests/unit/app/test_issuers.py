@@ -1,0 +1,215 @@
+"""Control's book of issuers: one place that asks, whatever is presented to however many workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+
+from scopegate.app.issuers import RETRY_S, IssuerBook
+from scopegate.oidc.discovery import Discovered, DiscoverySettings
+from scopegate.oidc.errors import IdpUnavailable
+from scopegate.oidc.http import HttpSettings
+from scopegate.oidc.issuer import IssuerFacts, Origin
+from scopegate.plugins.openid_connect.lower import IssuerRequest
+from scopegate.store.protocol import Store
+
+ISSUER = "https://idp.example"
+
+
+def request(plugin: str = "p1", **discovery: Any) -> IssuerRequest:
+    settings = DiscoverySettings(**{"issuer": ISSUER, "http": HttpSettings(), **discovery})
+    return IssuerRequest(
+        settings, cache_ttl_s=3600, rediscovery_lifetime_s=30, plugin_ids=(plugin,)
+    )
+
+
+def facts(*methods: str) -> IssuerFacts:
+    return IssuerFacts(ISSUER, Origin.DOCUMENT, code_challenge_methods=methods)
+
+
+class FactsStore:
+    """The part of a store that the book uses."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Mapping[str, Any]] = {}
+
+    async def facts(self) -> Mapping[str, Mapping[str, Any]]:
+        return dict(self.kept)
+
+    async def put_fact(self, key: str, value: Mapping[str, Any] | None) -> None:
+        if value is None:
+            self.kept.pop(key, None)
+        else:
+            self.kept[key] = value
+
+
+class World:
+    """A clock, an identity provider and a store, all on command."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000_000.0
+        self.answer: IssuerFacts | Exception = facts()
+        self.fetches = 0
+        self.hold: asyncio.Event | None = None
+        self.changes = 0
+        self.store = FactsStore()
+
+    async def fetch(self, _: DiscoverySettings, __: IssuerFacts | None) -> Discovered:
+        self.fetches += 1
+        if self.hold is not None:
+            await self.hold.wait()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return Discovered(self.answer, (), is_complete=True)
+
+    def changed(self) -> None:
+        self.changes += 1
+
+    @asynccontextmanager
+    async def book(self) -> AsyncIterator[IssuerBook]:
+        book = IssuerBook(self.fetch, cast(Store, self.store), self.changed, lambda: self.now_s)
+        await book.load()
+        running = asyncio.create_task(book.run())
+        try:
+            yield book
+        finally:
+            running.cancel()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+DOWN = IdpUnavailable("idp_unreachable", "nobody there")
+
+
+async def test_a_wanted_issuer_is_fetched_once_for_all_plugins_and_kept(world: World) -> None:
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
+        assert book.facts() == {request().key: facts().to_json()}
+        assert book.up() == {ISSUER: True}
+        book.want([request()])
+        await settle()
+    assert world.fetches == 1
+    assert world.changes == 1
+    assert request().key in world.store.kept
+
+
+async def test_a_restart_needs_no_identity_provider(world: World) -> None:
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
+    world.answer = DOWN
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
+        assert book.facts() == {request().key: facts().to_json()}
+    assert world.fetches == 1
+
+
+async def test_an_outage_is_a_finding_keeps_what_was_known_and_ends_by_itself(
+    world: World,
+) -> None:
+    world.answer = DOWN
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
+        assert book.facts() == {}
+        [finding] = book.findings()
+        assert (finding.level, finding.code, finding.id) == ("error", "idp_unreachable", "p1")
+        assert book.up() == {ISSUER: False}
+        world.answer = facts()
+        world.now_s += RETRY_S
+        book.want([request()])  # wakes the loop, as time alone would
+        await settle()
+        assert book.facts() == {request().key: facts().to_json()}
+        assert book.findings() == []
+
+
+async def test_unknown_keys_cost_one_fetch_per_rediscovery_lifetime(world: World) -> None:
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
+        for _ in range(50):
+            reply = await book.refresh(request().key, lambda _: True)
+            assert reply.facts is None
+            assert 0 < reply.retry_in_s <= 30
+        assert world.fetches == 1
+        world.now_s += 31
+        world.hold = asyncio.Event()
+        asking = [
+            asyncio.create_task(
+                book.refresh(request().key, lambda known: known == facts().to_json())
+            )
+            for _ in range(50)
+        ]
+        await settle()
+        world.answer = facts("S256")
+        world.hold.set()
+        replies = await asyncio.gather(*asking)
+    assert world.fetches == 2
+    assert all(reply.facts == facts("S256").to_json() for reply in replies)
+
+
+async def test_a_worker_with_old_facts_gets_the_newer_ones_without_a_fetch(world: World) -> None:
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
+        reply = await book.refresh(request().key, lambda _: False)
+        assert reply.facts == facts().to_json()
+    assert world.fetches == 1
+
+
+async def test_while_the_issuer_is_down_workers_are_answered_at_once(world: World) -> None:
+    world.answer = DOWN
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
+        reply = await book.refresh(request().key, lambda _: True)
+        assert reply.facts is None
+        assert reply.problem == "idp_unreachable"
+        assert 0 < reply.retry_in_s <= RETRY_S
+        assert (await book.refresh("no such key", lambda _: True)).problem == "issuer_unknown"
+    assert world.fetches == 1
+
+
+async def test_an_issuer_that_nobody_wants_is_forgotten(world: World) -> None:
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
+        book.want([])
+        assert book.facts() == {}
+        assert book.findings() == []
+
+
+async def test_an_odd_answer_does_not_end_the_refreshing(world: World) -> None:
+    world.answer = RuntimeError("what is this")
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
+        [finding] = book.findings()
+        assert finding.code == "discovery_failed"
+        assert "what is this" not in finding.message
+        world.answer = facts()
+        world.now_s += RETRY_S
+        book.want([request()])
+        await settle()
+        assert book.facts()
+
+
+def test_requests_differ_by_what_decides_the_fetch_and_hide_their_secrets() -> None:
+    assert request("p1").key == request("p2").key
+    assert request().key != request(jwks_endpoint="https://idp.example/keys").key
+    assert request().key != request(issuers_allowed=("https://other.example",)).key
+    assert "s3cret" not in repr(request(headers=(("authorization", "s3cret"),)))

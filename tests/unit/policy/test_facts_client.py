@@ -1,0 +1,116 @@
+"""The worker's end of asking control: one question at a time, none while control said to wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from scopegate.ir.policy import canonical_json, content_id
+from scopegate.oidc.errors import IdpUnavailable
+from scopegate.policy.facts_client import FactsClient
+
+OLD, NEW = {"issuer": "old"}, {"issuer": "new"}
+
+
+class Control:
+    """Answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.reply: dict[str, Any] = {"facts": None, "retry_in_s": 5.0, "problem": None}
+        self.asked: list[Any] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked.append((request.match_info["key"], (await request.json())["have"]))
+        await asyncio.sleep(0.01)
+        return web.json_response(self.reply)
+
+
+@asynccontextmanager
+async def serving(control: Control, socket: Path) -> AsyncIterator[None]:
+    app = web.Application()
+    app.router.add_post("/facts/{key}", control.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.UnixSite(runner, str(socket)).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+class Clock:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def client(tmp_path: Path, clock: Clock) -> AsyncIterator[FactsClient]:
+    client = FactsClient(tmp_path / "control.sock", clock)
+    yield client
+    await client.close()
+
+
+async def test_newer_facts_are_given_and_remembered(tmp_path: Path, client: FactsClient) -> None:
+    control = Control()
+    control.reply = {"facts": NEW, "retry_in_s": 0.0, "problem": None}
+    async with serving(control, tmp_path / "control.sock"):
+        assert await client.refresh("k", OLD) == NEW
+        assert await client.refresh("k", OLD) == NEW
+    assert control.asked == [("k", content_id(canonical_json(OLD)))]
+
+
+async def test_a_flood_asks_once_and_then_waits_as_control_said(
+    tmp_path: Path, client: FactsClient, clock: Clock
+) -> None:
+    control = Control()
+    async with serving(control, tmp_path / "control.sock"):
+        answers = await asyncio.gather(*(client.refresh("k", OLD) for _ in range(100)))
+        assert answers == [None] * 100
+        assert await client.refresh("k", OLD) is None
+        assert len(control.asked) == 1
+        clock.now_s += 5.1
+        assert await client.refresh("k", OLD) is None
+    assert len(control.asked) == 2
+
+
+async def test_nothing_known_anywhere_is_unavailable_with_controls_reason(
+    tmp_path: Path, client: FactsClient
+) -> None:
+    control = Control()
+    control.reply["problem"] = "idp_tls_failed"
+    async with serving(control, tmp_path / "control.sock"):
+        with pytest.raises(IdpUnavailable) as refused:
+            await client.refresh("k", None)
+    assert refused.value.reason == "idp_tls_failed"
+
+
+async def test_without_control_what_is_unknown_is_unavailable_and_asked_again_soon(
+    tmp_path: Path, client: FactsClient, clock: Clock
+) -> None:
+    with pytest.raises(IdpUnavailable) as refused:
+        await client.refresh("k", None)
+    assert refused.value.reason == "control_unreachable"
+    control = Control()
+    control.reply = {"facts": NEW, "retry_in_s": 0.0, "problem": None}
+    clock.now_s += 1.1
+    async with serving(control, tmp_path / "control.sock"):
+        assert await client.refresh("k", None) == NEW
+
+
+async def test_unknown_keys_are_no_401_while_control_is_gone(client: FactsClient) -> None:
+    with pytest.raises(IdpUnavailable) as refused:
+        await client.refresh("k", OLD)
+    assert refused.value.reason == "control_unreachable"
