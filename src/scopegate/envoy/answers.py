@@ -34,9 +34,11 @@ POLICY_UNAVAILABLE = "policy_unavailable"
 RETRY_AFTER_S = 5
 
 _UNEXPECTED = "An unexpected error occurred"
+_TIMED_OUT = (504, "The upstream server is timing out")
+_NOT_CONNECTED_IN_TIME = "response.code_details.contains('{connection_timeout')"
 _BY_FLAGS = (
     # the upstream did not say anything, or no more, in time
-    (("UT", "SI"), 504, "The upstream server is timing out"),
+    (("UT", "SI"), *_TIMED_OUT),
     # it did not take the connection, or broke it, or spoke no HTTP
     (("UF", "UC", "UR", "UPE"), 502, "An invalid response was received from the upstream server"),
     # there is nobody: its name does not resolve
@@ -93,6 +95,7 @@ def local_replies() -> hcm.LocalReplyConfig:
                 for said, meant in names.FAILURES.items()
             ),
             hcm.ResponseMapper(filter=_cel(_OUR_OWN), headers_to_add=[request_id_header()]),
+            _mapper(_cel(_NOT_CONNECTED_IN_TIME), *_TIMED_OUT),
             *(_mapper(_flags(flags), status, text) for flags, status, text in _BY_FLAGS),
             *(_mapper(_status(status), status, text) for status, text in _BY_STATUS.items()),
             hcm.ResponseMapper(

@@ -20,6 +20,8 @@ from envoy.config.endpoint.v3.endpoint_components_pb2 import (
     LocalityLbEndpoints,
 )
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from envoy.extensions.clusters.common.dns.v3.dns_pb2 import DnsLookupFamily
+from envoy.extensions.clusters.dns.v3.dns_cluster_pb2 import DnsCluster
 from envoy.extensions.transport_sockets.tls.v3.common_pb2 import (
     CertificateValidationContext,
     SubjectAltNameMatcher,
@@ -43,10 +45,8 @@ _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 def envoy_cluster(cluster: ir.Cluster, settings: EnvoySettings) -> Cluster:
     """One upstream; a name is resolved again and again."""
-    is_address = _is_address(cluster.host)
     result = Cluster(
         name=cluster.name,
-        type=Cluster.STATIC if is_address else Cluster.STRICT_DNS,
         connect_timeout=duration(cluster.connect_timeout_ms),
         per_connection_buffer_limit_bytes=UInt32Value(value=settings.buffer_limit_bytes),
         load_assignment=_load_assignment(cluster),
@@ -54,18 +54,27 @@ def envoy_cluster(cluster: ir.Cluster, settings: EnvoySettings) -> Cluster:
         typed_extension_protocol_options={_HTTP_OPTIONS: packed(_http(cluster))},
         upstream_bind_config=BindConfig(socket_options=[_write_timeout(cluster)]),
     )
-    if not is_address:
-        result.dns_lookup_family = Cluster.V4_PREFERRED
-        result.respect_dns_ttl = True
-        result.dns_refresh_rate.CopyFrom(duration(5_000))
-        failure = Cluster.RefreshRate(base_interval=duration(1_000), max_interval=duration(5_000))
-        result.dns_failure_refresh_rate.CopyFrom(failure)
+    if _is_address(cluster.host):
+        result.type = Cluster.STATIC
+    else:
+        result.cluster_type.CopyFrom(_resolved_by_name())
     if cluster.tls is not None:
         context = _tls(cluster.tls, cluster.http2, settings)
         result.transport_socket.CopyFrom(
             TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(context))
         )
     return result
+
+
+def _resolved_by_name() -> Cluster.CustomClusterType:
+    failure = DnsCluster.RefreshRate(base_interval=duration(1_000), max_interval=duration(5_000))
+    dns = DnsCluster(
+        dns_refresh_rate=duration(5_000),
+        dns_failure_refresh_rate=failure,
+        respect_dns_ttl=True,
+        dns_lookup_family=DnsLookupFamily.V4_PREFERRED,
+    )
+    return Cluster.CustomClusterType(name="envoy.cluster.dns", typed_config=packed(dns))
 
 
 def unlimited() -> CircuitBreakers:

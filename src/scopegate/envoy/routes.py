@@ -35,6 +35,8 @@ from scopegate.ir import gateway as ir
 
 _HOST = f"%DYNAMIC_METADATA({names.METADATA}:host)%"
 _UNASKED = unasked()
+# A name of non-empty labels, perhaps with a dot at its end, or an IPv6 address; perhaps a port.
+_WELL_FORMED_HOST = r"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?"
 # A request that nobody has begun to work on can be sent again, whatever its method.
 _RETRY_ON = "connect-failure,refused-stream,reset-before-request"
 
@@ -47,7 +49,7 @@ def table_name(listener: ir.Listener) -> str:
 def route_table(gateway: ir.Gateway, listener: ir.Listener) -> RouteConfiguration:
     """All routes in the order in which they are tried; first what no route may see."""
     routes = [
-        *_path_guards(gateway),
+        *_guards(gateway),
         *(entry for route in gateway.routes for entry in _entries(route, listener)),
         _answer("no-route", RouteMatch(prefix="/"), direct_answer(404, NO_ROUTE)),
     ]
@@ -71,7 +73,12 @@ def route_table(gateway: ir.Gateway, listener: ir.Listener) -> RouteConfiguratio
     )
 
 
-def _path_guards(gateway: ir.Gateway) -> Iterator[Route]:
+def _guards(gateway: ir.Gateway) -> Iterator[Route]:
+    """What no route may see: hosts and paths that somebody may read differently than we do."""
+    refusal = direct_answer(400, "Bad request", "host_malformed")
+    odd_host = header_regex(":authority", _WELL_FORMED_HOST, invert=True)
+    match = RouteMatch(prefix="/", headers=[odd_host])
+    yield _answer("host-malformed", match, refusal, "host_malformed")
     refusal = direct_answer(400, "Bad request", "path_ambiguous")
     match = RouteMatch(safe_regex=regex(AMBIGUOUS))
     yield _answer("path-ambiguous", match, refusal, "path_ambiguous")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +60,21 @@ async def test_nobody_listens_upstream(node: Node):
     dead = Cluster("dead-1", "127.0.0.1", free_port(), 1000, 5000)
     await node.serve(node.route("/", cluster="dead-1", retries=2), clusters=(node.cluster, dead))
     await expect(node, "/", 502, BAD_UPSTREAM)
+
+
+async def test_the_upstream_does_not_take_the_connection(node: Node):
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(2)]
+        for one in waiting:  # they fill its queue; whoever comes now is not answered
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        cluster = Cluster("full", *full.getsockname(), 200, 5000)
+        await node.serve(node.route("/", cluster="full"), clusters=(cluster,))
+        await expect(node, "/", 504, "The upstream server is timing out")
+        for one in waiting:
+            one.close()
 
 
 async def test_a_name_that_does_not_resolve(node: Node):

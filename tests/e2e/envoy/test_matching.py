@@ -80,6 +80,51 @@ async def test_a_host_without_port_means_the_listeners(node: Node):
 
 
 @pytest.mark.parametrize(
+    "lines",
+    [
+        ["Host: guarded.test", "Host: x"],
+        ["Host: x", "Host: guarded.test"],
+        ["Host: guarded.test,"],
+        ["Host: user@guarded.test"],
+        ["Host: guarded.test.."],
+        ["Host: .guarded.test"],
+        ["Host: guarded..test"],
+        ["Host: guarded.test:80:80"],
+        ["Host: guarded.test:0x50"],
+        ["Host: guarded.test:99999999"],
+        ["Host: guarded%2etest"],
+        ["Host: guarded.test;x"],
+        ["Host: [guarded.test]"],
+        ["Host: guarded.test/"],
+        ["Host: guarded.test\\x"],
+        ["Host: guarded.test#x"],
+        ["Host: x", " guarded.test"],
+        ["Host : guarded.test"],
+        ["Host: guarded。test"],
+        ["Host:"],
+    ],
+)
+async def test_a_host_that_is_none_reaches_nobody(node: Node, lines: list[str]):
+    guarded = RouteMatch(hosts=(HostMatch("guarded.test"),))
+    await node.serve(node.protected(match=guarded, key="guarded"), node.route("/"))
+    connection = await RawConnection.open(node.plain)
+    connection.writer.write("\r\n".join(["GET / HTTP/1.1", *lines, "", ""]).encode())
+    assert (await connection.reply()).status == 400
+    assert node.upstream.received == []
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["a", "a.b.test", "a.test.", "a_b.test:80", "127.0.0.1:8000", "[::1]", "[::1]:80", "a.test:"],
+)
+async def test_ordinary_hosts_reach_the_upstream(node: Node, host: str):
+    await node.serve(node.route("/"))
+    assert (await node.ask("/", host=host)).status == 200
+    assert node.upstream.last.one("host") == host
+
+
+@pytest.mark.parametrize(
     ("name", "value", "found"),
     [
         ("X-Kind", "gold", True),
