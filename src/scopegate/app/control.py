@@ -6,7 +6,6 @@ python -m scopegate.app.control      (started by the supervisor)
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import secrets
 import signal
@@ -15,12 +14,8 @@ import string
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, cast
-
-import uvicorn
-from starlette.applications import Starlette
+from typing import Any
 
 import scopegate
 from scopegate.admin.application import create_admin_app
@@ -32,6 +27,7 @@ from scopegate.app.http_client import AiohttpClient, trusted_bundle
 from scopegate.app.issuers import IssuerBook
 from scopegate.app.policy_files import PolicyFiles
 from scopegate.app.publisher import Publisher
+from scopegate.app.serving import server_of
 from scopegate.app.setting_values import ListenAddress
 from scopegate.app.settings import Settings
 from scopegate.compile.gateway import CompileSettings, compile_gateway
@@ -105,7 +101,10 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
         "status": status_app(store, publisher, issuers, prefix),
         "control": facts_app(issuers),
     }
-    servers = [(_Server(_config(app)), handover.sockets(name)) for name, app in apps.items()]
+    servers = [
+        (server_of(app, grace_s=GRACE_S, lifespan="off"), handover.sockets(name))
+        for name, app in apps.items()
+    ]
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -116,35 +115,13 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
         logger().info("control serves")
         await stop.wait()
         for server, _ in servers:
-            server.should_exit = True
+            server.end()
         await asyncio.gather(*serving)
         for task in background:
             task.cancel()
     await ads.stop()
     await client.close()
     await store.close()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: three of them run in this process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _config(app: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        cast(Callable[..., Any], app),
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        proxy_headers=False,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
-    )
 
 
 def _listeners(handover: Handover) -> tuple[Listener, ...]:

@@ -6,17 +6,16 @@ python -m scopegate.app.policy_process      (started by the supervisor)
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, cast
 
-import uvicorn
 import uvloop
 
 from scopegate.app.handover import Handover, begin, take_over
 from scopegate.app.http_client import AiohttpClient
+from scopegate.app.serving import server_of
 from scopegate.telemetry.logging import logger
 from scopegate.telemetry.metrics import Metrics
 
@@ -39,22 +38,12 @@ async def _serve(handover: Handover, create_app: CreateApp, metrics: Metrics) ->
     client = AiohttpClient(
         handover.settings.lua_ssl_trusted_certificate, observe=metrics.idp_answered
     )
-    server = _Server(
-        uvicorn.Config(
-            cast(Any, create_app(handover, client, metrics)),
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            interface="asgi3",
-            # The peer is Envoy on a Unix socket; whom it speaks for, the question says.
-            proxy_headers=False,
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=GRACE_S,
-        )
+    server = server_of(
+        create_app(handover, client, metrics),
+        grace_s=GRACE_S,
+        lifespan="on",
+        date_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -64,17 +53,6 @@ async def _serve(handover: Handover, create_app: CreateApp, metrics: Metrics) ->
         await server.serve(sockets=handover.sockets("policy"))
     finally:
         await client.close()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signals, which end the process before ours is closed."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    def end(self) -> None:
-        self.should_exit = True
 
 
 def main() -> None:
