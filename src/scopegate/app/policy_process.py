@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
-from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 import uvloop
 
 from scopegate.app.handover import Handover, begin, take_over
 from scopegate.app.http_client import AiohttpClient
 from scopegate.app.serving import server_of
+from scopegate.policy.application import create_app
 from scopegate.telemetry.logging import logger
 from scopegate.telemetry.metrics import Metrics
 
@@ -28,18 +28,18 @@ Application = Callable[..., Any]
 CreateApp = Callable[[Handover, AiohttpClient, Metrics], Application]
 
 
-def run(handover: Handover, create_app: CreateApp) -> None:
+def run(handover: Handover, create: CreateApp) -> None:
     """Serve until SIGTERM or SIGINT; then end what is under way and return."""
     metrics = begin(handover)
-    uvloop.run(_serve(handover, create_app, metrics))
+    uvloop.run(_serve(handover, create, metrics))
 
 
-async def _serve(handover: Handover, create_app: CreateApp, metrics: Metrics) -> None:
+async def _serve(handover: Handover, create: CreateApp, metrics: Metrics) -> None:
     client = AiohttpClient(
         handover.settings.lua_ssl_trusted_certificate, observe=metrics.idp_answered
     )
     server = server_of(
-        create_app(handover, client, metrics),
+        create(handover, client, metrics),
         grace_s=GRACE_S,
         lifespan="on",
         date_header=False,
@@ -61,18 +61,13 @@ def main() -> None:
 
 
 def _policy_service(handover: Handover, client: AiohttpClient, metrics: Metrics) -> Application:
-    # Loaded by name, once the log works: what goes wrong here is a line in it.
-    service = import_module("scopegate.policy.application")
-    return cast(
-        Application,
-        service.create_app(
-            policy_dir=handover.prefix.policies,
-            shared_state_path=handover.prefix.shared_state,
-            control_socket=handover.prefix.control_socket,
-            log=logger(),
-            metrics=metrics,
-            http_client=client,
-        ),
+    return create_app(
+        policy_dir=handover.prefix.policies,
+        shared_state_path=handover.prefix.shared_state,
+        control_socket=handover.prefix.control_socket,
+        log=logger(),
+        metrics=metrics,
+        http_client=client,
     )
 
 

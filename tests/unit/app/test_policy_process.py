@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -154,9 +153,9 @@ def test_the_policy_service_gets_its_folders_and_its_ports(
     prefix: Prefix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: dict[str, Any] = {}
-    service = ModuleType("scopegate.policy.service")
-    service.create_app = lambda **all_of_it: given.update(all_of_it) or "application"  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "scopegate.policy.service", service)
+    monkeypatch.setattr(
+        policy_process, "create_app", lambda **all_of_it: given.update(all_of_it) or "application"
+    )
     settings = load_settings(None, {"SCOPEGATE_PREFIX": str(prefix.root)})
     handover = Handover("policy-0", settings, {})
     client, metrics = object(), object()
