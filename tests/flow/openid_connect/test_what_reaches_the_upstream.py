@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from support.plugin_dialogue import SCRIPT, World, allowed, upstream
+from scopegate.plugins.consumers import ConsumerRecord
+from support.plugin_dialogue import NAVIGATION, SCRIPT, World, allowed, upstream
 
 BREAK = "x\r\nx-scopegate-target: /admin\r\nx-consumer-username: root"
 
@@ -56,3 +57,79 @@ async def test_a_subject_with_a_line_break_gives_the_client_no_header(world: Wor
     visitor = world.visitor(await world.plugin(session_response_headers=["subject"]))
     answer = allowed(await visitor.send("GET", "/", SCRIPT | bearer(world, sub=BREAK)))
     assert "session-subject" not in dict(answer.response_headers)
+
+
+ELSEWHERE = {
+    "authorization": "Bearer forged",
+    "access-token": "forged",
+    "x-access-token": "forged",
+    "refresh-token": "forged",
+    "x_name": "root",
+}
+PLACES: dict[str, Any] = {
+    "bearer_token_param_type": ["header", "query", "body", "cookie"],
+    "bearer_token_cookie_name": "jwt",
+    "refresh_token_param_name": "refresh_token",
+    "upstream_access_token_header": None,
+    "upstream_headers": [{"header": "x-name", "path": ["name"]}],
+}
+TARGET = "/oidc?a=1&access_token=forged&refresh_token=forged&b=2"
+
+
+def has_no_forged_credential(answer: Any) -> None:
+    """Of ELSEWHERE, TARGET and the cookies nothing goes on but what is no credential."""
+    assert set(ELSEWHERE) <= set(allowed(answer).remove_headers)
+    assert answer.target == "/oidc?a=1&b=2"
+    assert upstream(answer)["cookie"] == "theme=dark"
+
+
+async def test_beside_a_session_no_unchecked_credential_goes_on(world: World) -> None:
+    visitor = world.visitor(await world.plugin(**PLACES))
+    await visitor.log_in("/oidc")
+    visitor.cookies |= {"theme": "dark", "jwt": "forged"}
+    has_no_forged_credential(await visitor.send("GET", TARGET, NAVIGATION | ELSEWHERE))
+
+
+async def test_a_callback_takes_no_unchecked_credential_along(world: World) -> None:
+    visitor = world.visitor(await world.plugin(**PLACES))
+    callback = await visitor.authenticate(await visitor.start_login("/oidc"))
+    _, _, query = callback.url.partition("?")
+    answer = await visitor.send("GET", f"/oidc?{query}", NAVIGATION | ELSEWHERE)
+    assert set(ELSEWHERE) <= set(allowed(answer).remove_headers)
+
+
+async def test_beside_a_bearer_token_no_refresh_token_goes_on(world: World) -> None:
+    visitor = world.visitor(await world.plugin(**PLACES))
+    headers = SCRIPT | bearer(world) | {"refresh-token": "forged"}
+    answer = allowed(await visitor.send("GET", "/oidc?refresh_token=forged", headers))
+    assert {"authorization", "refresh-token"} <= set(answer.remove_headers)
+    assert answer.target == "/oidc"
+
+
+async def test_the_credential_that_was_checked_stays_if_so_configured(world: World) -> None:
+    visitor = world.visitor(await world.plugin(**PLACES, hide_credentials=False))
+    answer = allowed(await visitor.send("GET", "/oidc", SCRIPT | bearer(world)))
+    assert "authorization" not in answer.remove_headers
+
+
+async def test_nobody_takes_a_credential_along(world: World) -> None:
+    guest = ConsumerRecord("00000000-0000-4000-8000-00000000000a", "guest", None)
+    plugin = await world.plugin(**PLACES, anonymous="guest", consumers=[guest])
+    visitor = world.visitor(plugin)
+    visitor.cookies |= {"theme": "dark", "jwt": "forged", "session": "1forged"}
+    wrong = {"authorization": "Basic Zm9yZ2Vk", "refresh-token": "forged", "x_name": "root"}
+    target = "/oidc?a=1&refresh_token=forged"
+    answer = allowed(await visitor.send("GET", target, NAVIGATION | wrong))
+    assert (answer.reason, answer.target) == ("anonymous", "/oidc?a=1")
+    assert set(wrong) <= set(answer.remove_headers)
+    assert upstream(answer)["cookie"] == "theme=dark"
+    assert upstream(answer)["x-anonymous-consumer"] == "true"
+
+
+async def test_a_preflight_takes_nothing_along_that_is_ours(world: World) -> None:
+    visitor = world.visitor(await world.plugin(**PLACES, run_on_preflight=False))
+    visitor.cookies |= {"theme": "dark", "jwt": "forged", "session": "1x", "session2": "x"}
+    answer = await visitor.send("OPTIONS", TARGET, SCRIPT | ELSEWHERE | {"x_consumer_id": "root"})
+    assert allowed(answer).reason == "preflight"
+    assert "x_consumer_id" in allowed(answer).remove_headers
+    has_no_forged_credential(answer)

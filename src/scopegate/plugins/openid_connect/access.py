@@ -16,14 +16,13 @@ from scopegate.oidc.errors import (
     NotConfigured,
     TokenRefused,
 )
-from scopegate.plugins.access import Continue, Header, NeedBody, Outcome, Redirect, Request
+from scopegate.plugins.access import Header, NeedBody, Outcome, Redirect, Request
 from scopegate.plugins.consumers import ConsumerIndex
 from scopegate.plugins.openid_connect.admission import Admission, Entry
 from scopegate.plugins.openid_connect.arguments import Arguments, BodyWanted
 from scopegate.plugins.openid_connect.bearer import CredentialRepeated
 from scopegate.plugins.openid_connect.clients import Client, Clients
 from scopegate.plugins.openid_connect.credentials import Credentials, SessionOver
-from scopegate.plugins.openid_connect.headers import IDENTITY_HEADERS, ours_in
 from scopegate.plugins.openid_connect.issuer import Issuer, configured_endpoints
 from scopegate.plugins.openid_connect.login import Callback, Login
 from scopegate.plugins.openid_connect.logout import Logout
@@ -70,6 +69,7 @@ class OpenIdConnect:
             self._sessions,
             self._login,
             self._refusals,
+            self._credentials.places_in,
         )
         self._unauthorized_ends_session = config["unauthorized_destroy_session"]
 
@@ -79,8 +79,7 @@ class OpenIdConnect:
         client = self._clients.all[0]
         try:
             if request.method == "OPTIONS" and not self._run_on_preflight:
-                stripped = ours_in(request, IDENTITY_HEADERS)
-                return Continue(remove_headers=tuple(stripped), reason="preflight")
+                return self._admission.preflight(request, arguments)
             client = self._clients.choose(request, arguments)
             return await self._decide(request, arguments, client)
         except BodyWanted:
@@ -203,6 +202,9 @@ class OpenIdConnect:
             try:
                 logged_in = await self._login.finish(callback, finish)
             except (TokenRefused, IdpRefused) as problem:
+                if isinstance(session, OpenSession) and self._unauthorized_ends_session:
+                    # The browser loses its cookies below; a copy of them must not live on.
+                    await self._sessions.end(session.session)
                 return await self._unauthenticated(
                     request,
                     arguments,

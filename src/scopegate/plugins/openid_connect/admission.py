@@ -7,7 +7,7 @@ Source: contract openid-connect.md §1 (steps 8 to 11), §4 (login actions), §6
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from scopegate.plugins.access import (
 )
 from scopegate.plugins.consumers import ConsumerIndex, ConsumerRecord
 from scopegate.plugins.openid_connect.arguments import Arguments
-from scopegate.plugins.openid_connect.bearer import Credential
+from scopegate.plugins.openid_connect.bearer import Credential, Place
 from scopegate.plugins.openid_connect.clients import Client, Clients
 from scopegate.plugins.openid_connect.consumer_mapping import (
     AnonymousMissing,
@@ -64,7 +64,6 @@ class Entry:
     former_session   the live session that a finished login replaces
     credential       where the credential stood in the request
     tokens           the token endpoint's answer, when it was asked just now
-    unchecked        headers with further credentials that nobody checked
     """
 
     identity: Identity
@@ -73,7 +72,6 @@ class Entry:
     former_session: Session | None = None
     credential: Credential | None = None
     tokens: TokenSet | None = None
-    unchecked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +125,16 @@ class Admission:
         sessions: Sessions,
         login: Login,
         refusals: Refusals,
+        places_in: Callable[[Request], Sequence[Place]],
     ) -> None:
+        """`places_in`: where a request may hold a credential of ours."""
         self._clients = clients
         self._consumers = consumers
         self._issuer = issuer
         self._sessions = sessions
         self._login = login
         self._refusals = refusals
+        self._places_in = places_in
         self._requirements = Requirements.from_config(config)
         self._mapping = ConsumerMapping.from_config(config)
         self._up = HeaderRules.from_config(config, "upstream")
@@ -286,34 +287,10 @@ class Admission:
         self, request: Request, arguments: Arguments, entry: Entry, set_headers: list[Header]
     ) -> Continue:
         """The request as the upstream gets it: without credentials and gateway cookies."""
-        remove = [*ours_in(request, self._ours), *entry.unchecked]
-        hidden_query: set[str] = set()
-        body_cuts: tuple[tuple[int, int], ...] = ()
-        gateway_cookies = [self._sessions.cookie_name, self._login.cookie_name]
-        credential = entry.credential if self._hide else None
-        if credential is not None:
-            if credential.place == "header":
-                remove.append(credential.name)
-            elif credential.place == "query":
-                hidden_query.add(credential.name)
-            elif credential.place == "body":
-                body_cuts = arguments.body_cuts({credential.name})
-            else:
-                gateway_cookies.append(credential.name)
-        if self._client_argument is not None:
-            hidden_query.add(self._client_argument)
-        if self._hide and entry.unchecked:
-            hidden_query.add("access_token")
-        changed, cookie = cookies_for_upstream(request, gateway_cookies)
-        if changed and cookie is not None:
-            set_headers = [*set_headers, ("cookie", cookie)]
-        elif changed:
-            remove.append("cookie")
-        allowed = Continue(
-            set_headers=tuple(set_headers),
-            remove_headers=tuple(dict.fromkeys(remove)),
-            body_cuts=body_cuts,
-        )
+        credential = entry.credential
+        shown = (credential.place, credential.name) if credential and not self._hide else None
+        hidden_query = {self._client_argument} if self._client_argument is not None else set()
+        allowed, query = self._scrubbed(request, arguments, set_headers, hidden_query, shown)
         if entry.logged_in is not None:
             return replace(
                 allowed,
@@ -321,10 +298,52 @@ class Admission:
                 method="GET" if request.method == "POST" else None,
                 drop_body=request.method == "POST",
             )
-        query = arguments.query_without(hidden_query) if hidden_query else request.query
-        if query != request.query:
-            return replace(allowed, target=f"{request.path}?{query}" if query else request.path)
-        return allowed
+        return _with_query(allowed, request, query)
+
+    def _scrubbed(
+        self,
+        request: Request,
+        arguments: Arguments,
+        set_headers: list[Header],
+        hidden_query: set[str],
+        shown: Place | None = None,
+    ) -> tuple[Continue, str]:
+        """The request without our headers, gateway cookies and credentials, and its query.
+
+        A credential that nobody checked does not go on beside the one that was (contract §22
+        point 2); `shown` is the one that may. A body is changed only as far as it was read.
+        """
+        remove = ours_in(request, self._ours)
+        cookies = [self._sessions.cookie_name, self._login.cookie_name]
+        hidden_query, hidden_body = set(hidden_query), set[str]()
+        for place, name in self._places_in(request):
+            if (place, name) == shown:
+                continue
+            match place:
+                case "header":
+                    remove.append(name)
+                case "query":
+                    hidden_query.add(name)
+                case "cookie":
+                    cookies.append(name)
+                case _:
+                    hidden_body.add(name)
+        changed, cookie = cookies_for_upstream(request, cookies)
+        if changed and cookie is not None:
+            set_headers = [*set_headers, ("cookie", cookie)]
+        elif changed:
+            remove.append("cookie")
+        scrubbed = Continue(
+            set_headers=tuple(set_headers),
+            remove_headers=tuple(dict.fromkeys(remove)),
+            body_cuts=arguments.body_cuts(hidden_body),
+        )
+        return scrubbed, arguments.query_without(hidden_query)
+
+    def preflight(self, request: Request, arguments: Arguments) -> Continue:
+        """`run_on_preflight=false`: on without a question, and without anything that is ours."""
+        scrubbed, query = self._scrubbed(request, arguments, [], set())
+        return replace(_with_query(scrubbed, request, query), reason="preflight")
 
     def _after_login(self, request: Request, logged_in: LoggedIn) -> str:
         """The callback as the upstream gets it: without the code, with the original query."""
@@ -340,22 +359,11 @@ class Admission:
         except AnonymousMissing:
             return self._anonymous_missing(self._clients.all[0])
         headers = [*consumer_headers(consumer), ("x-anonymous-consumer", "true")]
-        remove = [*ours_in(request, self._ours), "authorization"]
-        changed, cookie = cookies_for_upstream(
-            request, [self._sessions.cookie_name, self._login.cookie_name]
-        )
-        if changed and cookie is not None:
-            headers.append(("cookie", cookie))
-        elif changed:
-            remove.append("cookie")
-        query = arguments.query_without({*CALLBACK_ARGUMENTS, "access_token"})
-        target = None
-        if query != request.query:
-            target = f"{request.path}?{query}" if query else request.path
-        return Continue(
-            set_headers=tuple(headers),
-            remove_headers=tuple(dict.fromkeys(remove)),
-            target=target,
+        hidden_query = {*CALLBACK_ARGUMENTS, "access_token"}
+        scrubbed, query = self._scrubbed(request, arguments, headers, hidden_query)
+        return replace(
+            _with_query(scrubbed, request, query),
+            remove_headers=tuple(dict.fromkeys([*scrubbed.remove_headers, "authorization"])),
             reason="anonymous",
             consumer_id=consumer.id,
         )
@@ -363,3 +371,10 @@ class Admission:
     def _anonymous_missing(self, client: Client) -> Refusal:
         detail = f"the anonymous consumer {self._mapping.anonymous} does not exist"
         return self._refusals.unexpected(client, "anonymous_missing", detail)
+
+
+def _with_query(allowed: Continue, request: Request, query: str) -> Continue:
+    """The same with this query for the upstream, if it is another than the request's."""
+    if query == request.query:
+        return allowed
+    return replace(allowed, target=f"{request.path}?{query}" if query else request.path)

@@ -16,6 +16,9 @@ from scopegate.session.cookies import CookieRepeated, read_cookie
 
 _ARGUMENT = "access_token"
 
+Place = tuple[str, str]
+"""`header`, `query`, `body` or `cookie`, and the name there."""
+
 
 class CredentialRepeated(Exception):
     """More than one credential of one kind: which one counts is not ours to guess."""
@@ -81,14 +84,23 @@ class BearerPlaces:
             raise CredentialRepeated
         return found[0] if found else None
 
-    def header_names_in(self, request: Request) -> tuple[str, ...]:
-        """Headers of the request that hold a bearer token, checked or not."""
+    def places_in(self, request: Request) -> list[Place]:
+        """Where the request may hold a bearer token, checked or not."""
+        return [
+            *(("header", name) for name in self._header_names_in(request)),
+            *([("query", _ARGUMENT)] if self.query else []),
+            *([("cookie", self.cookie)] if self.cookie else []),
+            *([("body", _ARGUMENT)] if self.body else []),
+        ]
+
+    def _header_names_in(self, request: Request) -> list[str]:
+        """Headers with a bearer token; an Authorization of another scheme is none of ours."""
         if not self.header:
-            return ()
+            return []
         try:
-            return tuple(credential.name for credential in self._in_headers(request))
+            return [credential.name for credential in self._in_headers(request)]
         except CredentialRepeated:
-            return tuple(name for name in self.header_names if request.header(name) is not None)
+            return [name for name in self.header_names if request.header(name) is not None]
 
     def _in_headers(self, request: Request) -> list[Credential]:
         found = []

@@ -19,6 +19,7 @@ from scopegate.plugins.openid_connect.bearer import (
     BearerPlaces,
     Credential,
     CredentialRepeated,
+    Place,
     header_name,
 )
 from scopegate.plugins.openid_connect.clients import Client, Clients
@@ -73,6 +74,13 @@ class RefreshTokenPlaces:
             raise CredentialRepeated
         return found[0] if found else None
 
+    def places(self) -> list[Place]:
+        """Where a request may hold a refresh token."""
+        if not self.name:
+            return []
+        names = {"header": header_name(self.name), "query": self.name, "body": self.name}
+        return [(kind, name) for kind, name in names.items() if kind in self.kinds]
+
 
 class Credentials:
     """The credentials of one configuration, each turned into an identity."""
@@ -106,6 +114,13 @@ class Credentials:
             state=ports.shared, ring=sessions.ring, random_bytes=ports.random_bytes
         )
 
+    def places_in(self, request: Request) -> list[Place]:
+        """Where the request may hold a credential of ours, whether or not it was looked at."""
+        return [
+            *(self._bearer.places_in(request) if self._bearer else ()),
+            *(self._refresh.places() if self._refresh else ()),
+        ]
+
     async def session(self, request: Request, arguments: Arguments, found: OpenSession) -> Entry:
         """The identity of a live session, refreshed if its token is about to end.
 
@@ -125,8 +140,6 @@ class Credentials:
             open_session=replace(
                 found, session=session, needs_saving=found.needs_saving or refreshed
             ),
-            # What else the client sent as a credential was not checked: it does not go on.
-            unchecked=self._bearer.header_names_in(request) if self._bearer else (),
         )
 
     def _is_ending(self, tokens: Tokens) -> bool:
