@@ -201,3 +201,16 @@ async def test_a_certificate_behind_an_intermediate_is_verified(tls_node: Node, 
         cluster = Cluster("chain", "localhost", upstream.port, 1000, 5000, tls=tls)
         await tls_node.serve(tls_node.route("/", cluster="chain"), clusters=(cluster,))
         assert (await tls_node.ask("/")).status == 200
+
+
+async def test_envoy_is_told_nothing_that_it_calls_deprecated(tls_node: Node):
+    async with running_upstream() as upstream:
+        tls = UpstreamTls("localhost", True)
+        clusters = (
+            Cluster(f"named-{upstream.port}", "localhost", upstream.port, 1000, 5000),
+            Cluster("addressed", "127.0.0.1", upstream.port, 1000, 5000, http2=True, tls=tls),
+        )
+        await tls_node.serve(tls_node.route("/", cluster=clusters[0].name), clusters=clusters)
+        assert (await tls_node.ask("/")).status == 200
+    # In the operator's log such a warning is several lines about what he cannot change.
+    assert "deprecated" not in tls_node.envoy.log.lower()
