@@ -57,6 +57,7 @@ SCRIPT = {"accept": "application/json", "sec-fetch-mode": "cors", "user-agent": 
 
 _SCHEMA = entity_schemas(PLUGIN_TYPES)["plugins"]
 _MAKINGS = Makings(1000, lambda: "00000000-0000-4000-8000-000000000001", lambda: "r" * 32)
+_KEY = KeyRing().active  # making one takes longer than a dialogue
 
 Answer = Continue | Refusal | Redirect | Respond
 
@@ -148,7 +149,7 @@ async def dialogue() -> AsyncIterator[World]:
     realm = replace(realm, clients=(*realm.clients, SECOND_CLIENT))
     http = AiohttpClient()
     async with (
-        DemoIdp(realm=realm, keys=KeyRing(), clock=clock) as idp,
+        DemoIdp(realm=realm, keys=KeyRing(_KEY), clock=clock) as idp,
         form_browser() as one,
         form_browser() as other,
     ):
