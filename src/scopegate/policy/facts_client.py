@@ -1,7 +1,7 @@
 """Asks control for newer facts than a policy holds, over control's Unix socket.
 
-One question per key at a time, shared by all requests of this worker; none while control said to
-wait. See docs/adr/0002-facts-are-part-of-the-policy.md.
+One question per key and known facts at a time, shared by all requests of this worker; none while
+control said to wait. See docs/adr/0002-facts-are-part-of-the-policy.md.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from scopegate.oidc.errors import IdpUnavailable
 _TIMEOUT_S = 5.0
 _CONTROL_GONE_RETRY_S = 1.0
 
+_Question = tuple[str, str | None]
+"""The key of an issuer's request, and the content id of the facts that are known."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
@@ -35,8 +38,8 @@ class FactsClient:
         self._socket = control_socket
         self._now = now
         self._http: aiohttp.ClientSession | None = None
-        self._asking: dict[str, asyncio.Task[_Reply]] = {}
-        self._replies: dict[str, _Reply] = {}
+        self._asking: dict[_Question, asyncio.Task[_Reply]] = {}
+        self._replies: dict[_Question, _Reply] = {}
 
     async def refresh(self, key: str, known: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """Facts that differ from the known ones, or None.
@@ -44,31 +47,29 @@ class FactsClient:
         None means that what is known is as new as it gets. Raises IdpUnavailable when newer
         facts would be needed and cannot be had: nothing known, control or the issuer gone.
         """
-        reply = self._replies.get(key)
-        newer = _newer(reply, known)
-        if newer is not None:
-            return newer
+        have = content_id(canonical_json(known)) if known is not None else None
+        question = (key, have)
+        reply = self._replies.get(question)
         if reply is None or self._now() >= reply.not_before_s:
-            reply = await self._ask(key, known)
-        newer = _newer(reply, known)
-        if newer is None and (known is None or reply.problem is not None):
+            reply = await self._ask(question)
+        if reply.facts is None and (known is None or reply.problem is not None):
             # A token that cannot be checked now is no bad token: 503, not 401 (contract §9).
             raise IdpUnavailable(
                 reply.problem or "idp_unreachable",
                 "the issuer's metadata and keys cannot be refreshed now",
             )
-        return newer
+        return reply.facts
 
-    async def _ask(self, key: str, known: Mapping[str, Any] | None) -> _Reply:
-        task = self._asking.get(key)
+    async def _ask(self, question: _Question) -> _Reply:
+        task = self._asking.get(question)
         if task is None:
-            task = asyncio.create_task(self._question(key, known))
-            self._asking[key] = task
-            task.add_done_callback(lambda _: self._asking.pop(key, None))
+            task = asyncio.create_task(self._put(question))
+            self._asking[question] = task
+            task.add_done_callback(lambda _: self._asking.pop(question, None))
         return await asyncio.shield(task)
 
-    async def _question(self, key: str, known: Mapping[str, Any] | None) -> _Reply:
-        have = content_id(canonical_json(known)) if known is not None else None
+    async def _put(self, question: _Question) -> _Reply:
+        key, have = question
         try:
             async with self._session().post(
                 f"http://control/facts/{key}", json={"have": have}
@@ -80,7 +81,12 @@ class FactsClient:
         else:
             not_before_s = self._now() + float(document["retry_in_s"])
             reply = _Reply(document["facts"], document["problem"], not_before_s)
-        self._replies[key] = reply
+        now_s = self._now()
+        self._replies = {q: r for q, r in self._replies.items() if r.not_before_s > now_s}
+        if reply.facts is None:
+            # Facts are not remembered: for a policy that knows newer ones they would bring
+            # withdrawn keys back.
+            self._replies[question] = reply
         return reply
 
     def _session(self) -> aiohttp.ClientSession:
@@ -95,9 +101,3 @@ class FactsClient:
         """Close the connection to control."""
         if self._http is not None:
             await self._http.close()
-
-
-def _newer(reply: _Reply | None, known: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    if reply is None or reply.facts is None or reply.facts == known:
-        return None
-    return reply.facts

@@ -63,13 +63,29 @@ async def client(tmp_path: Path, clock: Clock) -> AsyncIterator[FactsClient]:
     await client.close()
 
 
-async def test_newer_facts_are_given_and_remembered(tmp_path: Path, client: FactsClient) -> None:
+async def test_newer_facts_are_given_to_all_who_ask_at_once(
+    tmp_path: Path, client: FactsClient
+) -> None:
+    control = Control()
+    control.reply = {"facts": NEW, "retry_in_s": 0.0, "problem": None}
+    async with serving(control, tmp_path / "control.sock"):
+        assert await asyncio.gather(*(client.refresh("k", OLD) for _ in range(20))) == [NEW] * 20
+    assert control.asked == [("k", content_id(canonical_json(OLD)))]
+
+
+async def test_what_was_newer_once_is_not_given_to_who_knows_more_by_now(
+    tmp_path: Path, client: FactsClient
+) -> None:
+    newest = {"issuer": "newest"}
     control = Control()
     control.reply = {"facts": NEW, "retry_in_s": 0.0, "problem": None}
     async with serving(control, tmp_path / "control.sock"):
         assert await client.refresh("k", OLD) == NEW
-        assert await client.refresh("k", OLD) == NEW
-    assert control.asked == [("k", content_id(canonical_json(OLD)))]
+        # Another worker made control learn more, and the policy brought it here.
+        control.reply = {"facts": None, "retry_in_s": 5.0, "problem": None}
+        assert await client.refresh("k", newest) is None
+        control.reply = {"facts": newest, "retry_in_s": 0.0, "problem": None}
+        assert await client.refresh("k", OLD) == newest
 
 
 async def test_a_flood_asks_once_and_then_waits_as_control_said(

@@ -16,7 +16,7 @@ class FactsPort(Protocol):
     async def refresh(self, key: str, known: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """Facts that differ from the known ones; None: the known ones are as new as it gets.
 
-        At most one question to control per key at a time, and none while control said to wait.
+        One question to control per key and known facts at a time; none while control said to wait.
         Raises IdpUnavailable when control or the identity provider does not answer.
         """
         ...
