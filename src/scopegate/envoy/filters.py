@@ -30,7 +30,7 @@ from envoy.type.matcher.v3.string_pb2 import ListStringMatcher, StringMatcher
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from envoy.type.v3.http_status_pb2 import HttpStatus
 from google.protobuf.any_pb2 import Any
-from google.protobuf.wrappers_pb2 import UInt32Value
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from scopegate.envoy import names
 from scopegate.envoy.messages import duration, packed
@@ -69,7 +69,12 @@ def extensions(gateway: Gateway, settings: EnvoySettings) -> list[TypedExtension
         BufferSettings(max_request_bytes=settings.body_limit_bytes, allow_partial_message=True)
     )
     source = files("scopegate.envoy").joinpath("apply.lua").read_text(encoding="utf-8")
-    apply = Lua(default_source_code=DataSource(inline_string=source))
+    apply = Lua(
+        default_source_code=DataSource(inline_string=source),
+        # The route stays the one that was decided about: what the answer changes (POST becomes
+        # GET, a header goes) would otherwise make Envoy choose anew, past the other one's policy.
+        clear_route_cache=BoolValue(value=False),
+    )
     return [
         TypedExtensionConfig(name=names.ASK, typed_config=packed(head)),
         TypedExtensionConfig(name=names.ASK_BODY, typed_config=packed(body)),

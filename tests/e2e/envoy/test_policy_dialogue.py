@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
 from scopegate.compile.gateway import NO_SERVICE
 from scopegate.envoy.settings import EnvoySettings
+from scopegate.ir.gateway import PathMatch, RouteMatch
 from support.policy_double import UNDECIDED, Asked, Verdict, allow
 
 from .conftest import POLICY_ID, Node
@@ -344,3 +346,25 @@ async def test_an_upgrade_is_asked_about(guarded: Node):
     guarded.policy.decide = lambda asked: UNDECIDED
     assert (await guarded.ask("/guarded", headers=upgrade)).status == 503
     assert guarded.upstream.received == []
+
+
+async def test_what_the_answer_changes_never_leads_to_another_route(node: Node):
+    """Decided for one route is not decided for its neighbour."""
+    match = RouteMatch(path=PathMatch("prefix", "/two"))
+    await node.serve(
+        node.route(
+            "/two",
+            key="neighbour",
+            match=replace(match, methods=("GET",)),
+            base_path="/neighbour",
+            policy_id="f" * 32,
+        ),
+        node.protected("/two", match=match, base_path="/decided"),
+        upstream_headers=frozenset({"x-user"}),
+    )
+    node.policy.decide = lambda asked: allow(
+        ("x-scopegate-method", "GET"), ("x-scopegate-target", "/two?kept=1")
+    )
+    assert (await node.ask("/two?code=c", method="POST")).status == 200
+    assert node.upstream.last.method == "GET"
+    assert node.upstream.last.target == "/decided/two?kept=1"
