@@ -15,10 +15,10 @@ from scopegate.oidc.endpoint_url import Parameter
 from scopegate.oidc.errors import IdpRefused, IdpUnavailable, NotConfigured, OidcError, quoted
 from scopegate.oidc.http import HttpAnswer, HttpClient, HttpSettings
 from scopegate.oidc.json_object import JsonRefused, parse_json_object
+from scopegate.oidc.jws import TOKEN_CHARS_MAX
 from scopegate.oidc.reasons import Reason
 
 ANSWER_BYTES_MAX = 1024 * 1024
-TOKEN_CHARS_MAX = 64 * 1024
 _EXPIRES_IN_MAX_S = 2**31
 
 # What extra arguments must not touch: the grant, the credentials, PKCE (contract §19).

@@ -82,13 +82,13 @@ class IssuerFacts:
     id_token_signing_algs: tuple[str, ...] = ()
     promises_iss_in_response: bool = False
 
-    def require_endpoint(self, name: str, configured: str | None = None) -> str:
+    def require_endpoint(self, name: str) -> str:
         """The URL of an endpoint that is needed now (a field name of Endpoints).
 
-        What is configured goes before what the document says. Raises IdpUnavailable when the
-        document would have told it but was never seen, else NotConfigured.
+        Raises IdpUnavailable when the discovery document would have told it but was never seen,
+        else NotConfigured.
         """
-        url: str | None = configured or getattr(self.endpoints, name)
+        url: str | None = getattr(self.endpoints, name)
         if url is not None:
             return url
         if self.origin is Origin.UNREACHABLE:

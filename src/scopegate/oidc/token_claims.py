@@ -1,4 +1,4 @@
-"""Checking what a token claims, once it is known who signed it.
+"""Checking what a token claims: its issuer, and once that one has signed, everything else.
 
 Source: RFC 7519 §4.1, OpenID Connect Core 1.0 §2 and §3.1.3.7, RFC 9068 §4, contract
 openid-connect.md §3, §9 (texts that Kong's users search for), §14.

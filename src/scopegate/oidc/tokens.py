@@ -1,4 +1,4 @@
-"""Verifying tokens: form, signature, kind, claims, in this order.
+"""Verifying tokens: form, kind, signer, claims, in this order.
 
 A token that anyone could have brought is *verified*. A token that came straight from the token
 endpoint may instead be *read*: OpenID Connect Core §3.1.3.7 point 6 lets TLS stand for the
@@ -9,7 +9,7 @@ Source: RFC 7515 §5.2, RFC 7519 §7.2, RFC 8725 §3, RFC 9068 §4.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from scopegate.oidc.errors import TokenRefused, UnknownKey, quoted
@@ -53,15 +53,19 @@ def verify_access_token(
     Raises TokenRefused; among it NotJwt (opaque to us) and UnknownKey (worth a rediscovery).
     """
     jws = parse_jws(token)
+    check_is_access_token(jws, from_token_endpoint=rules.from_token_endpoint)
     jwk = _check_signer(jws, rules, keys, "access token")
-    return _accepted_access_token(jws, rules, jwk, now_s)
+    check_access_token_claims(jws, rules, now_s)
+    return _accepted(jws, jwk)
 
 
 def verify_id_token(token: str, rules: IdTokenRules, keys: KeySet, now_s: float) -> VerifiedToken:
     """An ID token with its signature (OpenID Connect Core §3.1.3.7). Raises TokenRefused."""
     jws = parse_jws(token)
+    check_is_id_token(jws)
     jwk = _check_signer(jws, rules, keys, "id token")
-    return _accepted_id_token(jws, rules, jwk, now_s)
+    check_id_token_claims(jws, rules, now_s)
+    return _accepted(jws, jwk)
 
 
 def read_access_token(token: str, rules: AccessTokenRules, now_s: float) -> VerifiedToken:
@@ -70,8 +74,10 @@ def read_access_token(token: str, rules: AccessTokenRules, now_s: float) -> Veri
     Never for a token that a client presented: anyone could have written it. Raises TokenRefused.
     """
     jws = parse_jws(token)
+    check_is_access_token(jws, from_token_endpoint=True)
     check_issuer(jws.claims, rules, "access token")
-    return _accepted_access_token(jws, replace(rules, from_token_endpoint=True), None, now_s)
+    check_access_token_claims(jws, rules, now_s)
+    return _accepted(jws, None)
 
 
 def read_id_token(token: str, rules: IdTokenRules, now_s: float) -> VerifiedToken:
@@ -80,8 +86,10 @@ def read_id_token(token: str, rules: IdTokenRules, now_s: float) -> VerifiedToke
     Never for a token that a client presented: anyone could have written it. Raises TokenRefused.
     """
     jws = parse_jws(token)
+    check_is_id_token(jws)
     check_issuer(jws.claims, rules, "id token")
-    return _accepted_id_token(jws, rules, None, now_s)
+    check_id_token_claims(jws, rules, now_s)
+    return _accepted(jws, None)
 
 
 def check_refreshed_id_token(former: Claims, refreshed: Claims) -> None:
@@ -144,17 +152,5 @@ def _shared_secret(jws: Jws, rules: TokenRules, issuer: str) -> SharedSecret:
     return rules.shared_secret
 
 
-def _accepted_access_token(
-    jws: Jws, rules: AccessTokenRules, jwk: Jwk | None, now_s: float
-) -> VerifiedToken:
-    check_is_access_token(jws, from_token_endpoint=rules.from_token_endpoint)
-    check_access_token_claims(jws, rules, now_s)
-    return VerifiedToken(jws.claims, jws.header, jwk, numeric_date(jws.claims.get("exp")))
-
-
-def _accepted_id_token(
-    jws: Jws, rules: IdTokenRules, jwk: Jwk | None, now_s: float
-) -> VerifiedToken:
-    check_is_id_token(jws)
-    check_id_token_claims(jws, rules, now_s)
+def _accepted(jws: Jws, jwk: Jwk | None) -> VerifiedToken:
     return VerifiedToken(jws.claims, jws.header, jwk, numeric_date(jws.claims.get("exp")))

@@ -43,10 +43,8 @@ def test_facts_of_another_shape_are_refused(missing: str) -> None:
         IssuerFacts.from_json(document)
 
 
-def test_an_endpoint_comes_from_the_configuration_before_the_document() -> None:
+def test_an_endpoint_of_the_document_is_had() -> None:
     assert FACTS.require_endpoint("token") == "https://idp.example/token"
-    assert FACTS.require_endpoint("token", "https://own.example") == "https://own.example"
-    assert FACTS.require_endpoint("userinfo", "https://own.example") == "https://own.example"
 
 
 def test_an_endpoint_that_nobody_names_is_a_matter_of_configuration() -> None:

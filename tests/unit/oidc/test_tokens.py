@@ -200,6 +200,32 @@ FORGED: Mapping[str, tuple[str, Reason]] = {
         signed(access_claims(typ="ID"), typ="at+jwt"),
         Reason.ID_TOKEN_PRESENTED,
     ),
+    "a refresh token of Keycloak, signed with its own secret": (
+        signed(access_claims(typ="Refresh", aud=ISSUER), SECRET, alg="HS512", kid="hs"),
+        Reason.REFRESH_TOKEN_PRESENTED,
+    ),
+    "a DPoP proof as RFC 9449 has it": (
+        compact(
+            {"typ": "dpop+jwt", "alg": "RS256", "jwk": ATTACKER.as_dict(private=False)},
+            {"jti": "1", "htm": "GET", "htu": "https://api.example/", "iat": int(NOW_S)},
+            ATTACKER,
+        ),
+        Reason.EMBEDDED_KEY,
+    ),
+    "a logout token as Back-Channel Logout 1.0 has it": (
+        signed(
+            {
+                **access_claims(scope=..., jti="1", sid="2"),
+                "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+            },
+            typ="logout+jwt",
+        ),
+        Reason.LOGOUT_TOKEN_PRESENTED,
+    ),
+    "an authorization response as JARM has it": (
+        signed({"iss": ISSUER, "aud": CLIENT_ID, "exp": int(NOW_S) + 9, "code": "c", "state": "s"}),
+        Reason.AUTHORIZATION_ANSWER_PRESENTED,
+    ),
     "a refresh token": (signed(access_claims(typ="Refresh")), Reason.REFRESH_TOKEN_PRESENTED),
     "an offline token": (signed(access_claims(typ="Offline")), Reason.REFRESH_TOKEN_PRESENTED),
     "a logout token by its header": (
