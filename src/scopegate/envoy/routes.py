@@ -224,3 +224,9 @@ def _request_headers(listener: ir.Listener) -> Iterator[HeaderValueOption]:
     yield set_header("X-Forwarded-Proto", "https" if listener.tls else "http")
     yield set_header("X-Forwarded-Host", _HOST)
     yield set_header("X-Forwarded-Port", "%DOWNSTREAM_LOCAL_PORT%")
+    # Only an upgrade still has the header here. What the client names in it besides, a server
+    # further on would take away (RFC 9110 §7.6.1): `Connection: Upgrade, X-Consumer-Id`.
+    yield HeaderValueOption(
+        header=HeaderValue(key="Connection", value="Upgrade"),
+        append_action=HeaderValueOption.OVERWRITE_IF_EXISTS,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from dataclasses import replace
 
@@ -368,3 +369,15 @@ async def test_what_the_answer_changes_never_leads_to_another_route(node: Node):
     assert (await node.ask("/two?code=c", method="POST")).status == 200
     assert node.upstream.last.method == "GET"
     assert node.upstream.last.target == "/decided/two?kept=1"
+
+
+async def test_an_upgrade_takes_no_header_of_ours_away(guarded: Node):
+    guarded.policy.decide = lambda asked: allow(("x-user", "u1"))
+    upgrade = [("Connection", "Upgrade, X-User, Authorization"), ("Upgrade", "websocket")]
+    # The upstream does not answer an upgrade; what it got is what counts.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            await guarded.ask("/guarded", headers=upgrade)
+    got = guarded.upstream.last
+    assert got.one("x-user") == "u1"
+    assert [v.lower() for v in got.all("connection")] in ([], ["upgrade"]), got.all("connection")
