@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Json = Any  # JSON-shaped data: None, bool, int, float, str, list, dict
@@ -27,8 +27,8 @@ class Step:
 
     plugin: str
     plugin_id: str
-    config: Mapping[str, Json]
-    facts: Mapping[str, Json] | None = None
+    config: Mapping[str, Json] = field(repr=False)
+    facts: Mapping[str, Json] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

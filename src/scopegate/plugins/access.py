@@ -2,7 +2,7 @@
 
 Plugins are pure but for the ports that `Ports` hands them: no clock, no randomness, no network of
 their own. The policy service (`scopegate.policy`) builds the request, runs the steps in order and
-turns the outcome into an answer for Envoy.
+turns the outcome into an answer for Envoy. Nothing here shows a credential in its `repr`.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Request:
     scheme: str
     host: str
     path: str
-    query: str
-    headers: tuple[Header, ...]
+    query: str = field(repr=False)
+    headers: tuple[Header, ...] = field(repr=False)
     client_ip: str
     request_id: str
     route_id: str = ""
     service_id: str = ""
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     body_state: Body = Body.NOT_READ
 
     def header(self, name: str) -> str | None:
@@ -79,10 +79,10 @@ class Continue:
     subject, consumer_id   who it is, for the log and for later steps
     """
 
-    set_headers: tuple[Header, ...] = ()
+    set_headers: tuple[Header, ...] = field(default=(), repr=False)
     remove_headers: tuple[str, ...] = ()
-    response_headers: tuple[Header, ...] = ()
-    target: str | None = None
+    response_headers: tuple[Header, ...] = field(default=(), repr=False)
+    target: str | None = field(default=None, repr=False)
     method: str | None = None
     drop_body: bool = False
     body_cuts: tuple[tuple[int, int], ...] = ()
@@ -109,7 +109,7 @@ class Refusal:
     message: str
     challenge: str | None = None
     location: str | None = None
-    response_headers: tuple[Header, ...] = ()
+    response_headers: tuple[Header, ...] = field(default=(), repr=False)
     show_detail: bool = False
     retry_after_s: int | None = None
     subject: str | None = None
@@ -120,9 +120,9 @@ class Refusal:
 class Redirect:
     """302 to `location`: a login, the way back from one, a logout."""
 
-    location: str
+    location: str = field(repr=False)
     reason: str
-    response_headers: tuple[Header, ...] = ()
+    response_headers: tuple[Header, ...] = field(default=(), repr=False)
     subject: str | None = None
     log: tuple[LogLine, ...] = ()
 
@@ -133,9 +133,9 @@ class Respond:
 
     status: int
     content_type: str
-    body: bytes
+    body: bytes = field(repr=False)
     reason: str
-    response_headers: tuple[Header, ...] = ()
+    response_headers: tuple[Header, ...] = field(default=(), repr=False)
     subject: str | None = None
     log: tuple[LogLine, ...] = ()
 

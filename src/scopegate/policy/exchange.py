@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from scopegate.plugins.access import Body, Continue, Header, Request
@@ -39,8 +39,8 @@ class Answer:
     """An HTTP answer to Envoy."""
 
     status: int
-    headers: tuple[WireHeader, ...]
-    body: bytes = b""
+    headers: tuple[WireHeader, ...] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
 
 
 def read_question(scope: Mapping[str, Any], body: bytes) -> Question:

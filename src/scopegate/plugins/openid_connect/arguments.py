@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote_plus
 
 from scopegate.plugins.access import Body, Request
@@ -29,7 +29,7 @@ class Argument:
     """One `name=value`. `start` and `end` are offsets of what must go to take it out."""
 
     name: str
-    value: str
+    value: str = field(repr=False)
     start: int
     end: int
 

@@ -1,0 +1,50 @@
+"""What goes in and out of a plugin holds credentials, and shows none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from scopegate.ir.policy import Step
+from scopegate.plugins.access import Continue, Redirect, Refusal, Request, Respond
+from scopegate.plugins.openid_connect.arguments import Arguments
+from scopegate.policy.exchange import Answer, Question
+
+SECRET = "veryS3cret"
+HEADERS = (("authorization", f"Bearer {SECRET}"),)
+REQUEST = Request(
+    method="POST",
+    scheme="https",
+    host="a.example",
+    path="/",
+    query=f"code={SECRET}",
+    headers=HEADERS,
+    client_ip="192.0.2.1",
+    request_id="r",
+    body=SECRET.encode(),
+)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        REQUEST,
+        Question("p", REQUEST),
+        Continue(set_headers=HEADERS, response_headers=HEADERS, target=f"/?t={SECRET}"),
+        Refusal(403, "r", "d", "m", response_headers=HEADERS),
+        Redirect(f"/#access_token={SECRET}", "r", HEADERS),
+        Respond(200, "text/plain", SECRET.encode(), "r", HEADERS),
+        Answer(200, tuple((n.encode(), v.encode()) for n, v in HEADERS), SECRET.encode()),
+        Step("openid-connect", "id", {"client_secret": [SECRET]}, {"k": SECRET}),
+    ],
+    ids=lambda shown: type(shown).__name__,
+)
+def test_no_credential_is_shown(shown: object) -> None:
+    assert SECRET not in repr(shown)
+
+
+def test_no_argument_is_shown() -> None:
+    arguments: Sequence[object] = Arguments(REQUEST)._query
+    assert arguments
+    assert SECRET not in repr(arguments)
