@@ -322,7 +322,8 @@ async def test_a_megabyte_of_header_harms_nobody(world: World) -> None:
     await world.refused(reply, 401, "not_a_jwt")
     reply = await world.gateway.ask("/api", headers=bearer(world.idp.access_token(USER)))
     assert reply.status == 200
-    assert "process ended" not in world.gateway.log()
+    started = [line for line in world.gateway.log_lines() if line["event"] == "process started"]
+    assert len(started) == len({line["child"] for line in started}), "a process came again"
 
 
 async def test_two_keys_of_one_id_vouch_for_nobody(world: World) -> None:
@@ -330,14 +331,14 @@ async def test_two_keys_of_one_id_vouch_for_nobody(world: World) -> None:
         await world.protect("/ambiguous", idp, rediscovery_lifetime=1)
         idp.behaviour.jwks = JwksEdit(repeated_kid=True)
         await asyncio.sleep(1.1)
-        # Whoever publishes a second key under a known id is found out at the next fetch.
+        # An unknown key id makes the gateway look again, and it finds the second key.
         await world.gateway.ask("/ambiguous", headers=bearer(forged(idp, Signature.UNKNOWN_KID)))
-        for how in (Signature.RIGHT, Signature.OTHER_KEY):
-            reply = await world.gateway.until(401, "/ambiguous", headers=bearer(forged(idp, how)))
-            line = await world.gateway.log_line(reply)
-            assert line["reason"] in ("key_ambiguous", "signature_invalid")
-        reply = await world.gateway.ask("/ambiguous", headers=bearer(forged(idp, Signature.RIGHT)))
-        await world.refused(reply, 401, "key_ambiguous")
+        good = bearer(idp.access_token(USER))
+        await world.gateway.until(401, "/ambiguous", headers=good)
+        await asyncio.sleep(0.3)
+        for how in (Signature.RIGHT, Signature.OTHER_KEY) * 3:
+            reply = await world.gateway.ask("/ambiguous", headers=bearer(forged(idp, how)))
+            await world.refused(reply, 401, "key_ambiguous")
 
 
 async def test_unknown_key_ids_cost_the_provider_one_fetch_and_hold_up_nobody(
