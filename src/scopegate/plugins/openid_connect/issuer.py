@@ -65,12 +65,15 @@ class Issuer:
         known = await self.known()
         try:
             return verify(known)
-        except UnknownKey:
+        except UnknownKey as unknown:
             document = await self._port.refresh(self._key, known.document)
             if document is None:
-                raise
+                raise unknown.verdict() from None
             self._known = self._read(document)
-            return verify(self._known)
+            try:
+                return verify(self._known)
+            except UnknownKey as still_unknown:
+                raise still_unknown.verdict() from None
 
 
 def configured_endpoints(config: Mapping[str, Any]) -> Endpoints:

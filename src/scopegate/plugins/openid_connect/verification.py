@@ -8,7 +8,7 @@ Source: contract openid-connect.md §3.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scopegate.oidc.errors import NotJwt
@@ -75,7 +75,7 @@ class Verification:
 
         def verify(known: KnownIssuer) -> VerifiedToken:
             # How old a login may be is the ID token's to say here.
-            rules = self._access_rules(known, client, None)
+            rules = replace(self._access_rules(known, client, None), from_token_endpoint=True)
             if self._trusts_back_channel(method):
                 return read_access_token(token, rules, now_s)
             return verify_access_token(token, rules, known.keys, now_s)
