@@ -157,6 +157,16 @@ async def test_a_state_that_is_not_ours_is_a_bad_callback(world: World, state: s
     assert world.idp.calls["token"] == 0
 
 
+async def test_a_token_beside_a_code_and_a_state_of_the_application_decides(world: World) -> None:
+    visitor = world.visitor(await world.plugin(disable_session=["bearer"]))
+    target = "/oidc?code=7&state=CA"
+    token = world.idp.access_token(WITH_SCOPE)
+    answer = allowed(await visitor.fetch(target, authorization=f"Bearer {token}"))
+    assert answer.target is None, "the upstream gets its arguments"
+    refused(await visitor.fetch(target, authorization="Bearer bad"), 401, "not_a_jwt")
+    refused(await visitor.fetch(target), 401, "callback_state_invalid")
+
+
 async def test_a_bad_callback_does_not_end_the_session_that_is_there(world: World) -> None:
     visitor = world.visitor(await world.plugin())
     await visitor.log_in()

@@ -106,10 +106,8 @@ class OpenIdConnect:
             return await self._end(request, client)
         session = await self._sessions.open(request)
         callback = self._login.callback(request, arguments)
-        if callback is not None and not (
-            isinstance(callback.finish, NotOurs) and isinstance(session, OpenSession)
-        ):
-            return await self._finish_login(request, arguments, client, callback, session)
+        if callback is not None and not isinstance(callback.finish, NotOurs):
+            return await self._finish_login(request, arguments, callback, callback.finish, session)
         reason, detail = "no_credential", "no credential was found"
         if isinstance(session, OpenSession):
             try:
@@ -128,6 +126,12 @@ class OpenIdConnect:
             )
         if found is not None:
             return await self._admission.admit(request, arguments, found)
+        if callback is not None and reason == "no_credential":
+            # Only now: `code` and `state` may be arguments of the application itself.
+            detail = "the callback's state is not one of ours"
+            return await self._unauthenticated(
+                request, arguments, client, "callback_state_invalid", detail
+            )
         if session.cookie_there and reason == "no_credential":
             reason, detail = session.reason, "the session cookie is not good any more"
         return await self._nobody(request, arguments, client, reason, detail)
@@ -183,20 +187,14 @@ class OpenIdConnect:
         self,
         request: Request,
         arguments: Arguments,
-        client: Client,
         callback: Callback,
+        finish: Matched | StartAgain,
         session: OpenSession | Absent,
     ) -> Outcome:
         """A callback. A login that cannot be finished is begun again, or goes back into the site.
 
         The code of such a callback is never redeemed: it may be somebody else's.
         """
-        finish = callback.finish
-        if isinstance(finish, NotOurs):
-            detail = "the callback's state is not one of ours"
-            return await self._unauthenticated(
-                request, arguments, client, "callback_state_invalid", detail
-            )
         client = self._clients.by_id(finish.client_id)
         if isinstance(finish, Matched) and await self._login.is_first_use(finish):
             try:
