@@ -164,8 +164,19 @@ async def test_an_unbound_session_opens_anywhere(world: World) -> None:
     allowed(await visitor.get("/oidc", user_agent="another"))
 
 
-async def test_a_session_of_a_lax_configuration_does_not_open_a_strict_one(world: World) -> None:
-    visitor = await logged_in(world, verify_claims=False)
+@pytest.mark.parametrize(
+    "lax",
+    [
+        {"verify_claims": False},
+        {"ssl_verify": False},
+        {"require_proof_key_for_code_exchange": False},
+    ],
+    ids=lambda lax: next(iter(lax)),
+)
+async def test_a_session_of_a_lax_configuration_does_not_open_a_strict_one(
+    world: World, lax: dict[str, bool]
+) -> None:
+    visitor = await logged_in(world, **lax)
     visitor.plugin = await world.plugin()
     refused(await visitor.fetch("/oidc"), 401, "session_not_authentic")
 
@@ -174,6 +185,17 @@ async def test_a_session_opens_for_a_configuration_that_only_requires_more(world
     visitor = await logged_in(world)
     visitor.plugin = await world.plugin(scopes_required=["kong_api_access"])
     allowed(await visitor.get("/oidc"))
+
+
+async def test_a_session_of_a_bearer_token_does_not_stand_for_a_login(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    token = world.idp.access_token("Blog_with_scope")
+    allowed(await visitor.fetch("/oidc", authorization=f"Bearer {token}"))
+    assert visitor.has_session
+    visitor.plugin = await world.plugin(auth_methods=["session"])
+    allowed(await visitor.copy().fetch("/oidc"))
+    visitor.plugin = await world.plugin(auth_methods=["session", "authorization_code"])
+    refused(await visitor.fetch("/oidc"), 401, "session_method_not_enabled")
 
 
 async def test_sessions_of_other_audiences_do_not_open(world: World) -> None:

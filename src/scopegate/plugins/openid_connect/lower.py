@@ -39,6 +39,8 @@ _LOGIN_RULES = (
     "enable_hs_signatures",
     "jwks_endpoint",
     "extra_jwks_uris",
+    "ssl_verify",
+    "require_proof_key_for_code_exchange",
     "using_pseudo_issuer",
     "jwt_session_cookie",
     "jwt_session_claim",

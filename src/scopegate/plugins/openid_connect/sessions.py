@@ -39,6 +39,7 @@ class Sessions:
         config = step["plugin"]
         self.enabled = "session" in config["auth_methods"]
         self._disabled_for = frozenset(config["disable_session"] or ())
+        self._methods = frozenset(config["auth_methods"]) - {"session"}
         self._audience = config["session_audience"]
         self._bind = tuple(config["session_bind"] or ())
         self._ports = ports
@@ -90,6 +91,10 @@ class Sessions:
         found = self._cookie.open(request.header("cookie"), bound=self._bound(request), now_s=now_s)
         if isinstance(found, NoSession):
             return Absent(found.reason.value, found.is_cookie_there)
+        # A session that a bearer token began (of whatever client) must not open a configuration
+        # that wants a login of its own; one that knows nothing but sessions takes any.
+        if self._methods and found.session.method not in self._methods:
+            return Absent("session_method_not_enabled", cookie_there=True)
         if await self._ended.is_ended(found.session, now_s):
             return Absent("session_ended", cookie_there=True)
         return found
