@@ -157,6 +157,12 @@ async def test_authenticated_groups_come_in_the_tokens_order(world: World) -> No
     assert upstream(await visitor.log_in())["x-authenticated-groups"] == "z, a, m"
 
 
+async def test_a_group_with_a_comma_does_not_read_as_two(world: World) -> None:
+    world.idp.behaviour.id_token.set["groups"] = ["staff", "guests, admin"]
+    visitor = world.visitor(await world.plugin(authenticated_groups_claim=["groups"]))
+    assert upstream(await visitor.log_in())["x-authenticated-groups"] == "staff"
+
+
 async def test_without_groups_there_is_no_header_and_a_forged_one_goes(world: World) -> None:
     world.idp.behaviour.id_token.without.append("groups")
     world.idp.behaviour.access_token.without.append("groups")

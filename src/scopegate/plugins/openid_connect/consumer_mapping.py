@@ -103,7 +103,9 @@ class ConsumerMapping:
             if credential is not None:
                 headers.append(("x-credential-identifier", credential))
         if self.groups_claim:
-            groups = words(look_up(identity.for_mapping(), self.groups_claim))
+            found = words(look_up(identity.for_mapping(), self.groups_claim))
+            # `a, b` as the name of one group would read as two.
+            groups = [group for group in found if "," not in group]
             if groups:
                 headers.append(("x-authenticated-groups", ", ".join(groups)))
         return headers
