@@ -11,6 +11,7 @@ import subprocess
 import sys
 from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -23,7 +24,7 @@ from playwright.async_api import Frame, Page
 from scopegate_demo.echo import EchoUpstream
 from support.browser import chromium, log_in, person, screenshot
 from support.gateway import Gateway, running_gateway
-from support.keycloak import KEYCLOAK_TIMEOUT_S, Keycloak
+from support.keycloak import ADMIN, KEYCLOAK_TIMEOUT_S, Keycloak
 from support.login import PASSWORD
 
 pytestmark = [
@@ -204,12 +205,53 @@ async def test_a_program_with_keycloaks_token_gets_in_and_with_the_other_ones_do
     assert 'error="insufficient_scope"' in (refused.one("www-authenticate") or "")
 
 
+@asynccontextmanager
+async def membership(keycloak: Keycloak, username: str, group_name: str) -> AsyncIterator[None]:
+    """Put somebody into a group at Keycloak, for a while; other tests have the same realm."""
+    form = {"grant_type": "password", "client_id": "admin-cli"}
+    form |= {"username": ADMIN["KC_BOOTSTRAP_ADMIN_USERNAME"]}
+    form |= {"password": ADMIN["KC_BOOTSTRAP_ADMIN_PASSWORD"]}
+    token_url = f"{keycloak.url}/realms/master/protocol/openid-connect/token"
+    realm = f"{keycloak.url}/admin/realms/kong"
+    async with aiohttp.ClientSession() as session:
+        async with session.post(token_url, data=form) as answer:
+            token = (await answer.json())["access_token"]
+        more = {"headers": {"Authorization": f"Bearer {token}"}}
+        async with session.get(f"{realm}/users?exact=true&username={username}", **more) as answer:
+            (user,) = await answer.json()
+        async with session.get(f"{realm}/groups?exact=true&search={group_name}", **more) as answer:
+            (group,) = await answer.json()
+        url = f"{realm}/users/{user['id']}/groups/{group['id']}"
+        async with session.put(url, **more) as answer:
+            assert answer.status == 204
+        try:
+            yield
+        finally:
+            async with session.delete(url, **more) as answer:
+                assert answer.status == 204
+
+
+async def test_a_group_at_keycloak_lets_the_other_one_in_too(story: Story) -> None:
+    group = membership(story.keycloak, "blog_without_scope", "kong_api_group")
+    async with group, chromium() as browser, person(browser) as page:
+        story.watch(page)
+        await page.goto(story.url)
+        await log_in(page, "Blog_without_scope")
+        seen = json.loads(await page.inner_text("body"))
+        await story.note_cookies(page)
+    token = seen["headers"]["Authorization"].removeprefix("Bearer ")
+    story.secrets.add(token)
+    assert "kong_api_access" in scopes_of(token)
+    refused = await access_token(story.keycloak, "Blog_without_scope")
+    assert "kong_api_access" not in scopes_of(refused), "out of the group again"
+
+
 async def test_what_is_switched_off_is_warned_of(story: Story) -> None:
     said = await story.gateway.call_admin("GET", "/scopegate/findings")
     text = json.dumps(said)
+    warnings = [line for line in story.gateway.log_lines() if line.get("level") == "warning"]
     for name in ("ssl_verify", "verify_signature"):
         assert name in text, f"a finding about {name}"
-        warnings = [line for line in story.gateway.log_lines() if line.get("level") == "warning"]
         assert any(name in json.dumps(line) for line in warnings), f"a warning about {name}"
 
 
