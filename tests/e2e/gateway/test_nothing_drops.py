@@ -254,20 +254,25 @@ async def is_served(site: Site, target: str, headers: Headers | None) -> bool:
 
 async def test_an_answered_write_survives_the_kill_of_control(site: Site) -> None:
     answered: list[str] = []
+    killed = asyncio.Event()
 
     async def write_on(session: aiohttp.ClientSession) -> None:
-        for number in range(400):
-            service = {"name": f"kept-{number}", "host": "kept.example"}
-            async with session.post("/services", json=service) as answer:
-                assert answer.status == 201
-                answered.append(service["name"])
+        # The write that control dies over may have been stored or not: nobody was told.
+        with contextlib.suppress(aiohttp.ClientError):
+            while not killed.is_set():
+                name = f"kept-{len(answered)}"
+                service = {"name": name, "host": "kept.example"}
+                async with session.post("/services", json=service) as answer:
+                    assert answer.status == 201
+                    answered.append(name)
 
     async with aiohttp.ClientSession(f"http://127.0.0.1:{site.gateway.admin}") as session:
-        writing = asyncio.create_task(write_on(session))
-        while len(answered) < 20:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
-        await site.kill("control")
-        with pytest.raises(aiohttp.ClientError):
-            await writing
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+            tasks.create_task(write_on(session))
+            while len(answered) < 20:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            await site.kill("control")
+            killed.set()
+        assert len(answered) >= 20
         for name in answered:
             assert (await site.gateway.ask_admin("GET", f"/services/{name}"))[0] == 200, name

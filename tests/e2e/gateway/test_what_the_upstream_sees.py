@@ -6,6 +6,7 @@ Source: contract openid-connect.md §2 (hide_credentials), §8 (headers), §22 p
 from __future__ import annotations
 
 import json
+import ssl
 from base64 import b64decode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import pytest_asyncio
 from scopegate_demo.echo import EchoUpstream
 from scopegate_demo.idp import STORY_CLIENT_ID, STORY_CLIENT_SECRET, DemoIdp
 from support.gateway import Gateway, running_gateway
+from support.h2_client import H2Connection
 from support.raw_http import Headers, Reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -300,3 +302,29 @@ async def test_a_token_beside_the_checked_one_does_not_go_on(world: World, other
     )
     assert reply.status == 400
     assert (await world.gateway.log_line(reply))["reason"] == "credential_repeated"
+
+
+async def test_over_http2_it_is_no_different(world: World) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    connection = await H2Connection.open(
+        world.gateway.tls, ssl=context, server_hostname="localhost"
+    )
+    token = ("authorization", f"Bearer {world.token()}")
+    spoofed = [
+        (name, EVIL) for name in ("x-consumer-id", "x_credential_identifier", "x_user-email")
+    ]
+    cookies = [("cookie", "a=1"), ("cookie", f"session={EVIL}"), ("cookie", "b=2")]
+    try:
+        good = await connection.ask("/told", headers=[token, *spoofed, *cookies], scheme="https")
+        repeated = await connection.ask("/told", headers=[token, token], scheme="https")
+    finally:
+        connection.close()
+    request = seen(Reply(good.status, [], good.body))
+    assert EVIL not in request
+    assert request.all("cookie") == ["a=1; b=2"]
+    assert request.all("x-user-email") == ["blog_with_scope@example.com"]
+    assert request.all("x-forwarded-proto") == ["https"]
+    assert repeated.status == 400
+    assert 'error="invalid_request"' in repeated.headers["www-authenticate"]
