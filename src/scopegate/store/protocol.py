@@ -17,6 +17,10 @@ class StoreUnavailable(Exception):
     """The database does not answer: 503 at the Admin API; nothing was written."""
 
 
+class StoreMisconfigured(StoreUnavailable):
+    """The store cannot be opened until somebody changes something; the text says what."""
+
+
 @dataclass(eq=False)
 class UniqueViolation(Exception):
     """Another entity already has `key` (field → value). Kong's code 5."""
@@ -71,7 +75,10 @@ class Transaction(Protocol):
     """Reads and writes that happen together or not at all; writers run one after the other."""
 
     async def get(self, kind: Kind, key: Mapping[str, Any]) -> Document | None:
-        """The entity whose unique field has that value (`{"id": …}`, `{"name": …}`), or None."""
+        """The entity whose unique field has that value (`{"id": …}`, `{"name": …}`), or None.
+
+        Raises ValueError for a field that does not identify entities of this kind.
+        """
         ...
 
     async def page(
@@ -83,7 +90,11 @@ class Transaction(Protocol):
         tags: TagFilter | None = None,
         where: Mapping[str, Any] | None = None,
     ) -> Page:
-        """Entities by id after `after`. `where`: foreign keys (`{"service": id}`) or fields."""
+        """Entities by id after `after`. `where`: foreign keys (`{"service": id}`) or fields.
+
+        `where` knows ids, unique fields, references (None: not set) and a plugin's name; raises
+        ValueError for any other field.
+        """
         ...
 
     async def insert(self, kind: Kind, document: Document) -> None:
@@ -91,7 +102,11 @@ class Transaction(Protocol):
         ...
 
     async def replace(self, kind: Kind, document: Document) -> None:
-        """Overwrite the entity of this id, which exists. Raises as `insert` does."""
+        """Overwrite the entity of this id. Raises as `insert` does; LookupError if there is none.
+
+        A plugin's `config.session_secret` that is not the same any more stays in the snapshot's
+        `former_session_secrets`, for 31 days or as long as the plugin lives.
+        """
         ...
 
     async def delete(self, kind: Kind, id_: str) -> bool:
@@ -112,16 +127,20 @@ class Store(Protocol):
     def write(self) -> AbstractAsyncContextManager[Transaction]:
         """A write: commits at the end of the block, rolls back on an exception.
 
-        Once the block is left without an exception the write survives a crash.
+        Once the block is left without an exception the write survives a crash. What a failed
+        statement left behind is never committed. Not to be nested: RuntimeError.
         """
         ...
 
     async def snapshot(self) -> Snapshot:
-        """All entities as of the last committed change."""
+        """All entities as of the last committed change; the same object while nothing changes."""
         ...
 
     def on_change(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after every commit, of this process or of another."""
+        """Call `listener` after every commit that changed something, of this process or another.
+
+        Facts count: they move `Snapshot.version` on too.
+        """
         ...
 
     async def facts(self) -> Mapping[str, Mapping[str, Any]]:
@@ -129,7 +148,7 @@ class Store(Protocol):
         ...
 
     async def put_fact(self, key: str, value: Mapping[str, Any] | None) -> None:
-        """Remember a fact, or forget it (None)."""
+        """Remember a fact, or forget it (None). Not a change when it is as before."""
         ...
 
     async def tags(self) -> AsyncIterator[tuple[str, Kind, str]]:
@@ -140,4 +159,6 @@ class Store(Protocol):
         """Raises StoreUnavailable."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Take no more transactions, wait for those under way, let go of the database."""
+        ...

@@ -1,0 +1,35 @@
+"""Brings a database up to what this version of Scopegate writes.
+
+A new revision is a module in `versions/` that names its predecessor; it changes tables and, when a
+kind of entity gains a field, the stored documents too: a document always has every field.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from scopegate.store.protocol import StoreMisconfigured
+
+
+def upgrade(connection: sa.Connection) -> None:
+    """Run what is missing, inside the caller's transaction: all of it or nothing.
+
+    The transaction must hold the write lock, so that of two processes that start together only one
+    migrates. Raises StoreMisconfigured when a newer version has written this database.
+    """
+    config = Config()
+    config.set_main_option("script_location", "scopegate.store:migrations")
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    current = MigrationContext.configure(connection).get_current_heads()
+    for revision in current:
+        if revision not in known:
+            raise StoreMisconfigured(
+                f"was written by a newer version of Scopegate (schema {revision}, this version "
+                f"knows up to {max(known)}); start that version, or restore an older backup"
+            )
+    command.upgrade(config, "head")
