@@ -114,6 +114,8 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
         serving = [tasks.create_task(server.serve(sockets=sockets)) for server, sockets in servers]
         logger().info("control serves")
         await stop.wait()
+        # Envoy may be gone already; a committed write must not wait for it and then be cut off.
+        publisher.end()
         for server, _ in servers:
             server.end()
         await asyncio.gather(*serving)

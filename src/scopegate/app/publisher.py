@@ -30,6 +30,8 @@ PUSH_LIMIT_S = 5.0
 
 RETRY_S = 1.0
 
+_ENDING = PublishResult("pending", "control ends; the next one publishes it")
+
 Compile = Callable[[Snapshot, Mapping[str, Mapping[str, Any]]], Compiled]
 
 
@@ -56,6 +58,8 @@ class Publisher:
         self._metrics = metrics
         self._wanted = asyncio.Event()
         self._waiting: list[asyncio.Future[PublishResult]] = []
+        self._in_round: list[asyncio.Future[PublishResult]] = []
+        self._ending = False
         self._compiled: tuple[Finding, ...] = ()
         self._rejected: str | None = None
         self._published = False
@@ -71,10 +75,17 @@ class Publisher:
 
     async def publish(self) -> PublishResult:
         """Publish what is in the store now, and wait for the proxy."""
+        if self._ending:
+            return _ENDING
         waiter: asyncio.Future[PublishResult] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         self._wanted.set()
         return await waiter
+
+    def end(self) -> None:
+        """Let nobody wait any longer: what was written is kept, and published at the next start."""
+        self._ending = True
+        _tell([*self._in_round, *self._waiting], _ENDING)
 
     def findings(self) -> Sequence[Finding]:
         """What the operator should know, the proxy's refusal first."""
@@ -89,11 +100,8 @@ class Publisher:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            waiting, self._waiting = self._waiting, []
-            result = await self._round()
-            for waiter in waiting:
-                if not waiter.done():
-                    waiter.set_result(result)
+            self._in_round, self._waiting = self._waiting, []
+            _tell(self._in_round, await self._round())
 
     async def _round(self) -> PublishResult:
         began_s = time.perf_counter()
@@ -137,3 +145,9 @@ class Publisher:
                 tell = logger().error if finding.level == "error" else logger().warning
                 tell(finding.message, finding=finding.code, kind=finding.kind, id=finding.id)
         self._compiled = findings
+
+
+def _tell(waiting: Sequence[asyncio.Future[PublishResult]], result: PublishResult) -> None:
+    for waiter in waiting:
+        if not waiter.done():
+            waiter.set_result(result)
