@@ -1,0 +1,44 @@
+"""docs/security.md names tests that there are, and something for each point of the contract."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LATER = {9, 15}
+
+
+def sections() -> dict[int, str]:
+    """Text by the number of its heading."""
+    page = (ROOT / "docs" / "security.md").read_text()
+    parts = re.split(r"^## (?:(\d+)\. )?.*$", page, flags=re.MULTILINE)
+    return {
+        int(number): text for number, text in zip(parts[1::2], parts[2::2], strict=True) if number
+    }
+
+
+def named_tests(text: str) -> Iterator[tuple[str, str]]:
+    """File and function; `::name` alone is in the file that was named last."""
+    file = ""
+    for named, function in re.findall(r"`([\w/.]*)::(\w+)`", text):
+        file = named or file
+        yield file, function
+
+
+def test_every_point_has_a_test_or_is_a_later_issue() -> None:
+    found = sections()
+    assert set(found) == set(range(1, 16))
+    for number, text in found.items():
+        assert bool(list(named_tests(text))) is (number not in LATER), number
+
+
+def test_every_test_that_is_named_exists() -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    missing = [
+        f"{file}::{function}"
+        for file, function in named_tests(page)
+        if not re.search(rf"def {function}\(", (ROOT / "tests" / file).read_text())
+    ]
+    assert missing == []
