@@ -46,5 +46,5 @@ def opened(path: Path) -> Opener:
 def processes() -> ForkServerContext:
     """Processes that start quickly: forked from one that has imported what they need."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pytest", "support.store_processes"])
+    context.set_forkserver_preload(["pytest", "scopegate.store.sqlite"])
     return context
