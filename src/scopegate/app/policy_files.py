@@ -30,7 +30,7 @@ class PolicyFiles:
         contents = _contents(gateway)
         for name, content in contents.items():
             path = self._folder / name
-            if not path.exists():
+            if not _is_there(path, len(content)):
                 self._write(path, content)
         return frozenset(contents)
 
@@ -55,6 +55,14 @@ class PolicyFiles:
             if now_s - self._unused_since.setdefault(name, now_s) > KEEP_S:
                 (self._folder / name).unlink(missing_ok=True)
                 del self._unused_since[name]
+
+
+def _is_there(path: Path, length_bytes: int) -> bool:
+    """Whether the file is there, and whole: a power cut can leave one that is cut off."""
+    try:
+        return path.stat().st_size == length_bytes
+    except FileNotFoundError:
+        return False
 
 
 def _contents(gateway: Gateway) -> Mapping[str, bytes]:

@@ -49,3 +49,12 @@ def test_unused_files_go_after_a_while_and_come_back_when_wanted(tmp_path: Path)
     assert files.write(gateway("a")) == old
     files.sweep(old | new)
     assert {path.name for path in tmp_path.iterdir()} == old | new
+
+
+def test_a_file_that_was_cut_off_is_written_again(tmp_path: Path) -> None:
+    files = PolicyFiles(tmp_path, lambda: 0.0)
+    [name] = files.write(gateway("a"))
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(b"")
+    files.write(gateway("a"))
+    assert (tmp_path / name).read_bytes() == whole
