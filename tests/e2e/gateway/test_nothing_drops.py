@@ -42,7 +42,7 @@ class Site:
     service_id: str
     plugin_path: str
 
-    async def started(self, child: str) -> list[int]:
+    def started(self, child: str) -> list[int]:
         """All processes that this child has been, the living one last."""
         lines = self.gateway.log_lines()
         return [
@@ -53,10 +53,10 @@ class Site:
 
     async def kill(self, child: str) -> None:
         """kill -9, and wait for the next one to have been started."""
-        before = await self.started(child)
+        before = self.started(child)
         os.kill(before[-1], signal.SIGKILL)
         async with asyncio.timeout(15):
-            while await self.started(child) == before:  # noqa: ASYNC110
+            while self.started(child) == before:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
 
@@ -182,7 +182,7 @@ async def write(session: aiohttp.ClientSession, method: str, path: str, document
 
 
 async def change_everything(site: Site, session: aiohttp.ClientSession, number: int) -> None:
-    """Four writes in five kinds: a new service and route, headers of the plugin, both changed."""
+    """In turn: a new service, a new route, other headers of the plugin, both changed, one gone."""
     kind = number % 5
     name = f"extra-{number // 5}"
     if kind == 0:
@@ -196,9 +196,8 @@ async def change_everything(site: Site, session: aiohttp.ClientSession, number: 
         headers = {"upstream_headers_claims": ["sub"], "upstream_headers_names": [f"x-{name}"]}
         await write(session, "PATCH", site.plugin_path, {"config": headers})
         await site.gateway.ask("/closed", headers=site.bearer)
-        assert site.echo.seen[-1].header(f"x-{name}") or any(
-            seen.header(f"x-{name}") for seen in site.echo.seen
-        ), "the changed header is sent"
+        sent = [seen.header(f"x-{name}") for seen in site.echo.seen]
+        assert any(sent), "the plugin's new header reaches the upstream"
     elif kind == 3:
         timeout = {"read_timeout": 50_000 + number}
         await write(session, "PATCH", f"/services/{site.service_id}", timeout)
@@ -234,7 +233,7 @@ async def test_writes_and_killed_processes_cost_no_request_and_no_connection(sit
 
 async def test_a_killed_envoy_is_back_within_two_seconds(site: Site) -> None:
     async with running_load(site):
-        (*_, envoy) = await site.started("envoy")
+        (*_, envoy) = site.started("envoy")
         os.kill(envoy, signal.SIGKILL)
         killed_s = time.monotonic()
         for target, headers in (("/open", None), ("/closed", site.bearer)):
@@ -242,7 +241,7 @@ async def test_a_killed_envoy_is_back_within_two_seconds(site: Site) -> None:
                 assert time.monotonic() - killed_s < 2, f"{target} is not back"
                 await asyncio.sleep(0.02)
         assert time.monotonic() - killed_s < 2
-    assert (await site.started("envoy"))[-1] != envoy
+    assert site.started("envoy")[-1] != envoy
 
 
 async def is_served(site: Site, target: str, headers: Headers | None) -> bool:
