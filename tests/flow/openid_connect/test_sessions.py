@@ -354,6 +354,17 @@ async def test_a_logout_needs_no_session(world: World) -> None:
     assert parse_qs(urlsplit(answer.location).query) == {"client_id": ["blog_post"]}
 
 
+async def test_a_form_of_another_site_takes_no_session_away(world: World) -> None:
+    """SameSite=Lax keeps the cookie from being sent with it."""
+    visitor = await logged_in(world, logout_uri_suffix="/logout")
+    kept = dict(visitor.cookies)
+    visitor.cookies = {}
+    answer = redirected(await visitor.post("/oidc/logout", {}), "logout")
+    assert answer.response_headers == ()
+    visitor.cookies = kept
+    allowed(await visitor.get("/oidc"))
+
+
 async def test_a_logout_works_while_the_provider_is_unknown(world: World) -> None:
     visitor = await logged_in(world)
     copy = visitor.copy()

@@ -180,7 +180,11 @@ class OpenIdConnect:
         if ended is not None:
             await self._sessions.end(ended)
             client = self._clients.by_id(ended.client_id)
-        cookies = [*self._sessions.expire(request), *self._login.forget(request)]
+        # Only what the browser brought: a form of another site comes without the cookie
+        # (SameSite), and must not take it away either.
+        cookies = self._sessions.expire(request) if self._sessions.brought_by(request) else []
+        if self._login.is_pending(request):
+            cookies += self._login.forget(request)
         return await self._logout.leave(client, ended, self._issuer, cookies)
 
     async def _finish_login(

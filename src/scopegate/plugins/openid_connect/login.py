@@ -25,7 +25,7 @@ from scopegate.plugins.openid_connect.clients import Client, Clients
 from scopegate.plugins.openid_connect.identity import Identity
 from scopegate.plugins.openid_connect.issuer import Issuer
 from scopegate.plugins.openid_connect.ports import Ports
-from scopegate.plugins.openid_connect.sessions import key_ring
+from scopegate.plugins.openid_connect.sessions import cookies_for_upstream, key_ring
 from scopegate.plugins.openid_connect.token_calls import TokenCalls
 from scopegate.session.cookies import CookieSettings
 from scopegate.session.login_state import LoginFinish, Matched, PendingLogins
@@ -205,6 +205,11 @@ class Login:
             nonce=matched.nonce,
         )
         return LoggedIn(identity, tokens, matched.return_to)
+
+    def is_pending(self, request: Request) -> bool:
+        """Whether the browser brings the cookie of its pending logins."""
+        changed, _ = cookies_for_upstream(request, (self.cookie_name,))
+        return changed
 
     def forget(self, request: Request) -> list[Header]:
         """Set-Cookie headers that end all pending logins of the browser."""
