@@ -126,6 +126,15 @@ async def test_nobody_takes_a_credential_along(world: World) -> None:
     assert upstream(answer)["x-anonymous-consumer"] == "true"
 
 
+async def test_nobody_keeps_the_arguments_of_the_application(world: World) -> None:
+    guest = ConsumerRecord("00000000-0000-4000-8000-00000000000a", "guest", None)
+    visitor = world.visitor(await world.plugin(anonymous="guest", consumers=[guest]))
+    answer = allowed(await visitor.get("/oidc?state=CA&page=2"))
+    assert (answer.reason, answer.target) == ("anonymous", None)
+    answer = allowed(await visitor.get("/oidc?state=forged&code=forged&page=2"))
+    assert (answer.reason, answer.target) == ("anonymous", "/oidc?page=2")
+
+
 async def test_a_preflight_takes_nothing_along_that_is_ours(world: World) -> None:
     visitor = world.visitor(await world.plugin(**PLACES, run_on_preflight=False))
     visitor.cookies |= {"theme": "dark", "jwt": "forged", "session": "1x", "session2": "x"}

@@ -359,7 +359,10 @@ class Admission:
         except AnonymousMissing:
             return self._anonymous_missing(self._clients.all[0])
         headers = [*consumer_headers(consumer), ("x-anonymous-consumer", "true")]
-        hidden_query = {*CALLBACK_ARGUMENTS, "access_token"}
+        hidden_query = {"access_token"}
+        if arguments.query("state") and (arguments.query("code") or arguments.query("error")):
+            # A callback that came to nothing; alone these names are the application's.
+            hidden_query |= CALLBACK_ARGUMENTS
         scrubbed, query = self._scrubbed(request, arguments, headers, hidden_query)
         return replace(
             _with_query(scrubbed, request, query),
