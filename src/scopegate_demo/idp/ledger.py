@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from scopegate_demo.idp.authorization_request import AuthorizationRequest
 from scopegate_demo.idp.realm import Client, User
@@ -58,10 +58,9 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A login page. `browser` is the value of the cookie of the browser that was shown it."""
+    """A login page that was shown."""
 
     request: AuthorizationRequest
-    browser: str = field(repr=False)
     expires_at: int
 
 
@@ -100,20 +99,17 @@ class Ledger:
     def now(self) -> int:
         return int(self._clock())
 
-    def begin_attempt(self, request: AuthorizationRequest, browser: str) -> str:
+    def begin_attempt(self, request: AuthorizationRequest) -> str:
         """The name of a new attempt."""
         self._forget_expired()
         name = secrets.token_urlsafe(24)
-        self._attempts[name] = Attempt(request, browser, self.now() + self._lifetimes.login_s)
+        self._attempts[name] = Attempt(request, self.now() + self._lifetimes.login_s)
         return name
 
-    def attempt(self, name: str, browser: str) -> Attempt | None:
-        """The attempt, when it is open and was begun in this browser."""
+    def attempt(self, name: str) -> Attempt | None:
+        """The attempt of that name while it is open."""
         attempt = self._attempts.get(name)
-        if attempt is None or attempt.expires_at <= self.now():
-            return None
-        same_browser = secrets.compare_digest(attempt.browser.encode(), browser.encode())
-        return attempt if same_browser else None
+        return attempt if attempt is not None and attempt.expires_at > self.now() else None
 
     def begin_session(self, user: User) -> Session:
         self._forget_expired()

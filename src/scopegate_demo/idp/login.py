@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -19,7 +18,9 @@ from scopegate_demo.idp.provider import Provider
 from scopegate_demo.idp.realm import User
 
 SESSION_COOKIE = "DEMO_IDP_SESSION"
-BROWSER_COOKIE = "DEMO_IDP_BROWSER"
+# Says that the form comes from a page of ours: the browser leaves it out of another site's POST.
+# The same for all: were it the browser's own, tabs that open at once would overwrite each other's.
+LOGIN_COOKIE = "DEMO_IDP_LOGIN"
 
 WRONG_PASSWORD = "Invalid user name or password."
 
@@ -48,18 +49,16 @@ class LoginEndpoints:
         except AuthorizationRefused as error:
             return self._answer_with_error(error)
 
-        browser = request.cookies.get(BROWSER_COOKIE) or secrets.token_urlsafe(24)
-        attempt = self._provider.ledger.begin_attempt(wanted, browser)
+        attempt = self._provider.ledger.begin_attempt(wanted)
         response = self._login_page(attempt, wanted.client.client_id, wanted.login_hint)
-        self._set_cookie(response, BROWSER_COOKIE, browser)
+        self._set_cookie(response, LOGIN_COOKIE, "1")
         return response
 
     async def login(self, request: web.Request) -> web.Response:
         """POST of the login page's form."""
         name = request.query.get("attempt", "")
-        browser = request.cookies.get(BROWSER_COOKIE, "")
-        attempt = self._provider.ledger.attempt(name, browser)
-        if attempt is None:
+        attempt = self._provider.ledger.attempt(name)
+        if attempt is None or LOGIN_COOKIE not in request.cookies:
             return error_page(
                 "This login page has expired",
                 "Go back to the application and start again.",

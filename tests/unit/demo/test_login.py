@@ -165,18 +165,34 @@ async def test_cookies_are_for_the_provider_alone(
     assert {"HttpOnly", "SameSite=Lax", "Path=/realms/kong/"} <= {*cookie.split("; ")}
 
 
-async def test_a_login_page_works_only_in_the_browser_that_opened_it(
+async def test_a_login_form_is_not_taken_from_another_site(
     idp: DemoIdp, http: aiohttp.ClientSession, rp: RelyingParty
 ) -> None:
     _, text = await page(http, rp.authorization_url())
     action = text.partition('action="')[2].partition('"')[0]
     url = f"{idp.origin}{action}"
     filled = {"username": USER, "password": STORY_PASSWORD}
+    # From another site a browser sends no cookies with a POST: they are SameSite=Lax.
     async with form_browser() as other, other.post(url, data=filled) as answer:
         assert answer.status == 400
         assert "Set-Cookie" not in answer.headers
     async with http.post(url, data=filled, allow_redirects=False) as answer:
         assert answer.status == 302
+
+
+async def test_tabs_that_were_opened_at_once_can_all_log_in(
+    idp: DemoIdp, http: aiohttp.ClientSession, rp: RelyingParty
+) -> None:
+    _, first = await page(http, rp.authorization_url(state="first tab"))
+    http.cookie_jar.clear()  # the second tab's request left before the first tab's answer came
+    await page(http, rp.authorization_url(state="second tab"))
+    action = first.partition('action="')[2].partition('"')[0]
+    filled = {"username": USER, "password": STORY_PASSWORD}
+    url = f"{idp.origin}{action}"
+    async with http.post(url, data=filled, allow_redirects=False) as answer:
+        assert answer.status == 302
+        location = urlsplit(answer.headers["Location"])
+    assert parse_qs(location.query)["state"] == ["first tab"]
 
 
 async def test_tabs_log_in_in_any_order(http: aiohttp.ClientSession, rp: RelyingParty) -> None:
