@@ -22,7 +22,8 @@ _POSIX_CLASS = re.compile(
 _NAMED_GROUP = re.compile(r"\(\?P?<([A-Za-z_][A-Za-z0-9_]*)>")
 _FLAGS = re.compile(r"\(\?(?:[imsU]+(?:-[imsU]+)?|-[imsU]+)(\)|:)")
 _REPEAT = re.compile(r"\{([0-9]+)(?:(,)([0-9]*))?\}")
-_HEX = re.compile(r"\\x(?:[0-9A-Fa-f]{2}|\{[0-9A-Fa-f]{1,6}\})")
+_HEX = re.compile(r"\\x(?:[0-9A-Fa-f]{2}|\{([0-9A-Fa-f]{1,6})\})")
+_LAST_ESCAPED = 0xFF  # Envoy has RE2 match bytes, whatever they are the text of
 _PROPERTY = re.compile(r"\\[pP](?:[A-Z]|\{\^?[A-Za-z_]+\})")
 _NOT_IN_BOTH = {
     "(?=": "look-ahead is not supported",
@@ -65,18 +66,23 @@ class _Walk:
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
         self._at = 0
-        self._depth = 0
+        # How often something inside is repeated: of each group that is open, of what came last.
+        self._repeats = [1]
+        self._last_repeats = 1
         self._out: list[str] = []
 
     def translate(self) -> str:
         while self._at < len(self._pattern):
-            match self._pattern[self._at]:
+            character = self._pattern[self._at]
+            if character not in "(){*+?":
+                self._last_repeats = 1
+            match character:
                 case "\\":
                     self._escape(_SAME_ESCAPES)
                 case "(":
                     self._group()
                 case ")":
-                    self._depth -= 1
+                    self._close_group()
                     self._take(1)
                 case "[":
                     self._class()
@@ -101,6 +107,7 @@ class _Walk:
         for known in (_HEX, _PROPERTY):
             found = known.match(self._pattern, self._at)
             if found:
+                _check_character(found[1] if known is _HEX else None)
                 self._take(len(found[0]), r"\w")
                 return
         escaped = self._pattern[self._at + 1 : self._at + 2]
@@ -115,9 +122,14 @@ class _Walk:
         else:
             raise _Refused(f"unrecognized escape sequence '\\{escaped}'")
 
+    def _close_group(self) -> None:
+        if len(self._repeats) > 1:  # else Python's parser says what is wrong
+            self._last_repeats = self._repeats.pop()
+            self._repeats[-1] = max(self._repeats[-1], self._last_repeats)
+
     def _group(self) -> None:
-        self._depth += 1
-        if self._depth > DEPTH_LIMIT:
+        self._repeats.append(1)
+        if len(self._repeats) > DEPTH_LIMIT + 1:
             raise _Refused("nested too deeply")
         named = _NAMED_GROUP.match(self._pattern, self._at)
         flags = _FLAGS.match(self._pattern, self._at)
@@ -125,7 +137,8 @@ class _Walk:
             self._take(len(named[0]), f"(?P<{named[1]}>")
         elif flags:
             self._take(len(flags[0]), "(?:)" if flags[1] == ")" else "(?:")
-            self._depth -= flags[1] == ")"
+            if flags[1] == ")":
+                self._close_group()
         elif self._looking_at("(?:") or not self._looking_at("(?"):
             self._take(3 if self._looking_at("(?:") else 1)
         else:
@@ -138,6 +151,11 @@ class _Walk:
             raise _Refused("a literal '{' must be written '\\{'")
         if any(int(count) > REPEAT_LIMIT for count in (found[1], found[3]) if count):
             raise _Refused(f"repeats more than {REPEAT_LIMIT} times")
+        # RE2 counts repeats of repeats together, and `{n,}` as n.
+        self._last_repeats *= max(1, int(found[3] or found[1]))
+        if self._last_repeats > REPEAT_LIMIT:
+            raise _Refused(f"nested repeats come to more than {REPEAT_LIMIT} times")
+        self._repeats[-1] = max(self._repeats[-1], self._last_repeats)
         self._take(len(found[0]))
         self._after_quantifier()
 
@@ -168,3 +186,9 @@ class _Walk:
             else:
                 self._take(1)
         self._take(1)
+
+
+def _check_character(digits: str | None) -> None:
+    """Refuse the number of a character that is more than a byte; itself it may stand there."""
+    if digits and int(digits, 16) > _LAST_ESCAPED:
+        raise _Refused(f"'\\x{{{digits}}}' is not supported beyond FF: write the character itself")
