@@ -68,7 +68,7 @@ async def test_the_story_is_told_once_however_often_it_is_told() -> None:
     )
     config = plugin["config"]
     assert config["issuer"] == (
-        "http://localhost:18080/realms/kong/.well-known/openid-configuration"
+        "http://127.0.0.1:18080/realms/kong/.well-known/openid-configuration"
     )
     assert config["redirect_uri"] == ["http://localhost:18000/oidc"]
     assert config["scopes_required"] == ["kong_api_access"]
