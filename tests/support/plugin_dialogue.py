@@ -13,6 +13,7 @@ import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -142,12 +143,12 @@ class World:
 
 
 @asynccontextmanager
-async def dialogue() -> AsyncIterator[World]:
-    """A provider with two clients, everything on one clock."""
+async def dialogue(authority: Path | None = None) -> AsyncIterator[World]:
+    """A provider with two clients, everything on one clock. `authority`: see AiohttpClient."""
     clock = Clock()
     realm = story_realm()
     realm = replace(realm, clients=(*realm.clients, SECOND_CLIENT))
-    http = AiohttpClient()
+    http = AiohttpClient(authority)
     async with (
         DemoIdp(realm=realm, keys=KeyRing(_KEY), clock=clock) as idp,
         form_browser() as one,
