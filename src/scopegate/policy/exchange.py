@@ -138,8 +138,8 @@ def answer_client(
 def _encoded(headers: Iterable[Header]) -> list[WireHeader]:
     """Raises ValueError for a value that would not end where it should.
 
-    The server below writes what it is given: a line break in a value would begin another header,
-    and Envoy would take it for our word.
+    A line break in a value would begin another header, and Envoy would take it for our word. The
+    server below refuses one too, with an answer of its own; here it is a refusal with a reason.
     """
     encoded: list[WireHeader] = []
     for name, value in headers:
