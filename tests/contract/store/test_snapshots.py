@@ -165,7 +165,7 @@ def _document(kind: str, number: int, references: dict[str, int | None], value: 
 
 
 @pytest.mark.parametrize("name", DATABASES)
-@settings(max_examples=15, deadline=None, phases=set(Phase) - {Phase.explain})
+@settings(max_examples=10, deadline=None, phases=set(Phase) - {Phase.explain})
 @given(history=histories)
 def test_incremental_ones_equal_those_from_scratch(name: str, history) -> None:
     """Two processes write at random; each snapshot must be what a newcomer would read."""

@@ -130,6 +130,24 @@ class TestRefusals:
         monkeypatch.setattr(sqlite3, "connect", lambda *_, **options: connect(":memory:"))
         assert "journal mode memory only, not WAL" in await self.refused(path)
 
+    async def test_a_lock_that_cannot_be_waited_for_is_asked_for_again(
+        self, path, opened, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # SQLite refuses at once, without its busy timeout, when two go over to WAL together.
+        connect, refusals = sqlite3.connect, []
+
+        def refuse_twice(*arguments: Any, **options: Any) -> sqlite3.Connection:
+            if len(refusals) < 2:
+                refusals.append(sqlite3.OperationalError("database is locked"))
+                refusals[-1].sqlite_errorcode = sqlite3.SQLITE_BUSY_RECOVERY
+                raise refusals[-1]
+            return connect(*arguments, **options)
+
+        monkeypatch.setattr(sqlite3, "connect", refuse_twice)
+        async with opened() as store:
+            await store.ping()
+        assert len(refusals) == 2
+
     async def test_a_random_source_that_gives_too_little(self, path) -> None:
         with pytest.raises(ValueError, match="random source"):
             await open_sqlite(path, random_bytes=lambda _: b"short", now_s=time.time)
@@ -333,7 +351,9 @@ async def test_with_ten_thousand_routes_one_change_costs_little(path, opened) ->
                 " SELECT 'r' || i, json_set(document, '$.id', 'r' || i) FROM routes, n"
             )
         other.close()
+        start_s = time.perf_counter()
         assert len((await store.snapshot()).routes) == 10_000
+        from_scratch_s = time.perf_counter() - start_s
         costs_s = []
         for number in range(10):
             async with store.write() as transaction:
@@ -343,6 +363,8 @@ async def test_with_ten_thousand_routes_one_change_costs_little(path, opened) ->
             costs_s.append(time.perf_counter() - start_s)
             assert snapshot.routes[document["id"]].regex_priority == number
         assert len(snapshot.routes) == 10_000
-        print("incremental snapshot, ms:", [round(cost_s * 1000, 1) for cost_s in costs_s])
-        # A few milliseconds; from scratch it is some hundred.
-        assert min(costs_s) < 0.01
+        print(
+            f"incremental {min(costs_s) * 1000:.1f} ms, from scratch {from_scratch_s * 1000:.0f} ms"
+        )
+        # Some 3 ms against 200; as a ratio, since a busy machine slows both.
+        assert min(costs_s) < from_scratch_s / 10
