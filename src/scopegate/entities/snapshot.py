@@ -117,7 +117,7 @@ class Plugin:
     instance_name: str | None
     enabled: bool
     protocols: tuple[str, ...]
-    config: Document
+    config: Document = field(repr=False)
     service_id: str | None
     route_id: str | None
     consumer_id: str | None
@@ -153,7 +153,7 @@ class Snapshot:
     routes: Mapping[str, Route] = field(default_factory=dict)
     consumers: Mapping[str, Consumer] = field(default_factory=dict)
     plugins: Mapping[str, Plugin] = field(default_factory=dict)
-    cluster_secret: str = ""
+    cluster_secret: str = field(default="", repr=False)
     former_session_secrets: Mapping[str, tuple[tuple[str | None, int], ...]] = field(
-        default_factory=dict
+        default_factory=dict, repr=False
     )
