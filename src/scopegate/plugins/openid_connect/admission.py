@@ -348,7 +348,7 @@ class Admission:
     def _after_login(self, request: Request, logged_in: LoggedIn) -> str:
         """The callback as the upstream gets it: without the code, with the original query."""
         _, _, query = logged_in.return_to.partition("?")
-        return f"{request.path}?{query}" if query else request.path
+        return _target(request.path, query)
 
     def anonymous(self, request: Request, arguments: Arguments) -> Outcome | None:
         """On as the anonymous consumer where one is configured (contract §7)."""
@@ -380,4 +380,8 @@ def _with_query(allowed: Continue, request: Request, query: str) -> Continue:
     """The same with this query for the upstream, if it is another than the request's."""
     if query == request.query:
         return allowed
-    return replace(allowed, target=f"{request.path}?{query}" if query else request.path)
+    return replace(allowed, target=_target(request.path, query))
+
+
+def _target(path: str, query: str) -> str:
+    return f"{path}?{query}" if query else path

@@ -171,3 +171,8 @@ def _encoded(value: Any) -> str:
     """Base64 of JSON, as Kong sends everything that is no string."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     return base64.b64encode(text.encode()).decode("ascii")
+
+
+def session_header(item: str) -> str:
+    """`id` → `session-id`, as lua-resty-session names them."""
+    return f"session-{item}"

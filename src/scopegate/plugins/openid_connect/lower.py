@@ -18,7 +18,11 @@ from scopegate.oidc.discovery import DiscoverySettings
 from scopegate.oidc.http import HttpSettings
 from scopegate.plugins.lowering import Context, Lowered
 from scopegate.plugins.openid_connect.config import unbuilt_methods
-from scopegate.plugins.openid_connect.headers import IDENTITY_HEADERS, HeaderRules
+from scopegate.plugins.openid_connect.headers import (
+    IDENTITY_HEADERS,
+    HeaderRules,
+    session_header,
+)
 from scopegate.session.sealing import root_from_cluster_secret, root_from_secret
 
 NAME = "openid-connect"
@@ -162,11 +166,6 @@ class OpenIdConnectCompiler:
 
 def _session_headers(config: Mapping[str, Any], kind: str) -> frozenset[str]:
     return frozenset(session_header(item) for item in config[f"session_{kind}_headers"] or ())
-
-
-def session_header(item: str) -> str:
-    """`id` → `session-id`, as lua-resty-session names them."""
-    return f"session-{item}"
 
 
 def _login_rules(config: Mapping[str, Any]) -> str:

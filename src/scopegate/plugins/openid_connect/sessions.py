@@ -6,10 +6,11 @@ Source: contract openid-connect.md §10; what a session rests on: docs/adr/0004.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from scopegate.plugins.access import Header, Request
+from scopegate.plugins.openid_connect.headers import session_header
 from scopegate.plugins.openid_connect.identity import Identity
 from scopegate.plugins.openid_connect.ports import Ports
 from scopegate.session.cookies import CookieSettings, without_cookies
@@ -71,7 +72,7 @@ class Sessions:
     @property
     def upstream_names(self) -> frozenset[str]:
         """The headers that `upstream_headers` may give."""
-        return frozenset(f"session-{item}" for item in self._request_headers)
+        return frozenset(session_header(item) for item in self._request_headers)
 
     def brought_by(self, request: Request) -> bool:
         """Whether the request brings a session cookie or a chunk of one."""
@@ -186,7 +187,7 @@ class Sessions:
         }
         if left_s:
             values["timeout"] = str(min(left_s.values()))
-        return [(f"session-{item}", values[item]) for item in items if item in values]
+        return [(session_header(item), values[item]) for item in items if item in values]
 
     def _bound(self, request: Request) -> Mapping[str, str]:
         values = {
@@ -202,11 +203,6 @@ def cookies_for_upstream(request: Request, names: Sequence[str]) -> tuple[bool, 
     header = request.header("cookie")
     left = without_cookies(header, names)
     return left != header, left
-
-
-def with_tokens(session: Session, tokens: Tokens) -> Session:
-    """The same session with refreshed tokens."""
-    return replace(session, tokens=tokens)
 
 
 def _whole(seconds: float | None) -> int | None:
