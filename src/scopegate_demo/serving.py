@@ -8,7 +8,7 @@ import signal
 import socket
 from collections.abc import Callable
 from ssl import SSLContext
-from typing import Protocol
+from typing import Self
 
 import typer
 from aiohttp import web
@@ -110,15 +110,48 @@ class Listening:
             self._placeholder = None
 
 
-class Server(Protocol):
-    """What `serve` runs."""
+class DemoServer:
+    """What both demo programs are: one application on one address; `async with` runs it.
 
-    async def start(self) -> None: ...
+    Raises PortUnavailable when it starts.
+    """
 
-    async def stop(self) -> None: ...
+    def __init__(self, host: str, port: int, ssl_context: SSLContext | None) -> None:
+        self._listening = Listening(self._application, host, port, ssl_context)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def origin(self) -> str:
+        """Where it listens: scheme, host and port."""
+        return self._listening.origin
+
+    @property
+    def port(self) -> int:
+        return self._listening.port
+
+    async def start(self) -> None:
+        """Listen. Raises PortUnavailable."""
+        await self._listening.start()
+
+    async def down(self) -> None:
+        """Cut all connections and refuse new ones until `start`; nothing is forgotten."""
+        await self._listening.down()
+
+    async def stop(self) -> None:
+        """The end: cut every connection and let go of the port."""
+        await self._listening.stop()
+
+    def _application(self) -> web.Application:
+        raise NotImplementedError
 
 
-def serve(server: Server, greeting: Callable[[], str]) -> None:
+def serve(server: DemoServer, greeting: Callable[[], str]) -> None:
     """Run until SIGINT or SIGTERM. Leaves with one line and status 1 when it cannot start."""
 
     async def run() -> None:

@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ssl import SSLContext
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import WSMsgType, web
 from aiohttp.typedefs import Handler, Middleware
 
 from scopegate_demo.echo.anything import describe, describe_raw, raw_headers
-from scopegate_demo.serving import Listening
+from scopegate_demo.serving import DemoServer
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -37,7 +37,7 @@ class Seen:
         return next((value for each, value in self.headers if each.lower() == wanted), None)
 
 
-class EchoUpstream:
+class EchoUpstream(DemoServer):
     """Answers with what it was asked; `async with` starts and stops it.
 
     port    0 takes a free one
@@ -50,34 +50,12 @@ class EchoUpstream:
         self, *, host: str = "127.0.0.1", port: int = 0, ssl_context: SSLContext | None = None
     ) -> None:
         self.seen: deque[Seen] = deque(maxlen=SEEN_REQUESTS)
-        self._listening = Listening(self._application, host, port, ssl_context)
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    async def start(self) -> None:
-        """Listen. Raises PortUnavailable."""
-        await self._listening.start()
-
-    async def stop(self) -> None:
-        await self._listening.stop()
-
-    async def down(self) -> None:
-        """Cut all connections and refuse new ones until `start`."""
-        await self._listening.down()
+        super().__init__(host, port, ssl_context)
 
     @property
     def url(self) -> str:
         """Where it listens: scheme, host and port."""
-        return self._listening.origin
-
-    @property
-    def port(self) -> int:
-        return self._listening.port
+        return self.origin
 
     def _application(self) -> web.Application:
         application = web.Application(

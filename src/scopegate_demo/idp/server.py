@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from ssl import SSLContext
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -26,7 +26,7 @@ from scopegate_demo.idp.realm import Realm, User, story_realm
 from scopegate_demo.idp.signing import Signature, sign
 from scopegate_demo.idp.token_endpoint import TokenEndpoint
 from scopegate_demo.idp.token_status import TokenStatusEndpoints
-from scopegate_demo.serving import Listening
+from scopegate_demo.serving import DemoServer
 
 MAX_REQUEST_BYTES = 65536
 
@@ -34,7 +34,7 @@ MAX_REQUEST_BYTES = 65536
 SETTLE_S = 0.05
 
 
-class DemoIdp:
+class DemoIdp(DemoServer):
     """An OpenID provider; `async with` starts and stops it.
 
     port         0 takes a free one
@@ -66,25 +66,7 @@ class DemoIdp:
         self.calls: Counter[str] = Counter()
         self._misbehave = misbehave
         self._gatekeeper = Gatekeeper(self.provider, self.calls, recording=misbehave)
-        self._listening = Listening(self._application, host, port, ssl_context)
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    async def start(self) -> None:
-        """Listen. Raises PortUnavailable."""
-        await self._listening.start()
-
-    async def stop(self) -> None:
-        await self._listening.stop()
-
-    async def down(self) -> None:
-        """Cut all connections and refuse new ones until `start`; nothing is forgotten."""
-        await self._listening.down()
+        super().__init__(host, port, ssl_context)
 
     @property
     def issuer(self) -> str:
@@ -93,11 +75,6 @@ class DemoIdp:
     @property
     def discovery_url(self) -> str:
         return f"{self.issuer}/.well-known/openid-configuration"
-
-    @property
-    def origin(self) -> str:
-        """Where it listens."""
-        return self._listening.origin
 
     @property
     def realm(self) -> Realm:
