@@ -67,11 +67,14 @@ class IdTokenRules(TokenRules):
     client_id     the client that asked for it
     nonce         what was sent in the authorization request; None: not checked
     access_token  the access token that came with it, for `at_hash`; None: not checked
+    login_is_over the login that it vouched for was accepted in its time: `exp` must be there, and
+                  may have passed
     """
 
     client_id: str
     nonce: str | None = field(default=None, repr=False)
     access_token: str | None = field(default=None, repr=False)
+    login_is_over: bool = False
 
 
 def check_issuer(claims: Claims, rules: TokenRules, what: str) -> str:
@@ -119,7 +122,7 @@ def check_id_token_claims(jws: Jws, rules: IdTokenRules, now_s: float) -> None:
             raise TokenRefused(Reason.SUB_INVALID, _invalid(claims, "sub", what))
         if "iat" not in claims:
             raise TokenRefused(Reason.IAT_MISSING, _invalid(claims, "iat", what))
-        _check_times(claims, rules, now_s, what)
+        _check_times(claims, rules, now_s, what, may_have_ended=rules.login_is_over)
         _check_client(claims, rules, what)
     _check_domain(claims, rules, what)
     if rules.nonce is not None:
@@ -138,10 +141,13 @@ def numeric_date(value: Any) -> float | None:
     return float(value) if 0 <= value <= NUMERIC_DATE_MAX_S else None
 
 
-def _check_times(claims: Claims, rules: TokenRules, now_s: float, what: str) -> None:
+def _check_times(
+    claims: Claims, rules: TokenRules, now_s: float, what: str, *, may_have_ended: bool = False
+) -> None:
     if "exp" not in claims:
         raise TokenRefused(Reason.EXP_MISSING, _invalid(claims, "exp", what))
-    if now_s >= _seconds(claims, "exp", Reason.EXP_INVALID, what) + rules.leeway_s:
+    ends_at_s = _seconds(claims, "exp", Reason.EXP_INVALID, what) + rules.leeway_s
+    if now_s >= ends_at_s and not may_have_ended:
         raise TokenRefused(Reason.TOKEN_EXPIRED, _invalid(claims, "exp", what))
     latest_s = now_s + rules.leeway_s
     if "nbf" in claims and _seconds(claims, "nbf", Reason.NBF_INVALID, what) > latest_s:

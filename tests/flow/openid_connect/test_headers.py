@@ -249,3 +249,20 @@ async def test_a_jwt_session_cookie_must_match_the_token(world: World) -> None:
             allowed(answer)
         else:
             refused(answer, 401, "jwt_session_mismatch")
+
+
+async def test_a_session_of_such_a_token_is_good_only_beside_the_same_cookie(world: World) -> None:
+    plugin = await world.plugin(jwt_session_cookie="sid", jwt_session_claim="sid")
+    token = world.idp.access_token(WITH_SCOPE, TokenEdit(set={"sid": "the one"}))
+    visitor = world.visitor(plugin, cookies={"sid": "the one"})
+    allowed(await visitor.fetch("/oidc", authorization=f"Bearer {token}"))
+    allowed(await visitor.fetch("/oidc"))
+    thief = visitor.copy()
+    del thief.cookies["sid"]
+    refused(await thief.fetch("/oidc"), 401, "jwt_session_mismatch")
+
+
+async def test_a_login_needs_no_such_cookie(world: World) -> None:
+    visitor = world.visitor(await world.plugin(jwt_session_cookie="sid", jwt_session_claim="sid"))
+    allowed(await visitor.log_in())
+    allowed(await visitor.get("/oidc"))

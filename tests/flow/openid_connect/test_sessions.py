@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from scopegate.plugins.access import Respond
+from scopegate_demo.idp import Signature
 from support.plugin_dialogue import (
     NAVIGATION,
     NOW_S,
@@ -272,6 +273,33 @@ async def test_reverify_looks_at_the_tokens_of_the_session_again(world: World) -
     visitor.plugin = await world.plugin(reverify=True)
     refused(await visitor.fetch("/oidc"), 401, "key_unknown")
     assert not visitor.has_session
+
+
+async def test_reverify_looks_at_the_id_token_too(world: World) -> None:
+    # Nobody can verify this access token, and nobody is to: what is left is the ID token.
+    config = {"ignore_signature": ["authorization_code", "session"]}
+    world.idp.behaviour.access_token.signature = Signature.CORRUPT
+    visitor = world.visitor(await world.plugin(reverify=True, **config))
+    await visitor.log_in()
+    allowed(await visitor.get("/oidc"))
+    world.idp.rotate_keys(overlap=False)
+    visitor.plugin = await world.plugin(reverify=True, **config)
+    refused(await visitor.fetch("/oidc"), 401, "key_unknown")
+    assert not visitor.has_session
+
+
+async def test_reverify_asks_no_more_of_an_id_token_than_a_session_can_keep(world: World) -> None:
+    """It ends before the session does, and a refresh may bring none beside a new access token."""
+    world.idp.lifetimes.id_token_s = 60
+    visitor = world.visitor(await world.plugin(reverify=True, max_age=30))
+    await visitor.log_in()
+    world.clock.advance(61)
+    allowed(await visitor.get("/oidc"))
+    world.idp.behaviour.token_answer.without.append("id_token")
+    world.clock.advance(300)
+    former = upstream(await visitor.get("/oidc"))["authorization"]
+    assert world.idp.calls["token.refresh_token"] == 1
+    assert upstream(await visitor.get("/oidc"))["authorization"] == former
 
 
 async def test_without_reverify_a_session_outlives_the_key_of_its_token(world: World) -> None:

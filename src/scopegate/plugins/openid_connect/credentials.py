@@ -130,6 +130,11 @@ class Credentials:
         client = self._clients.by_id(session.client_id)
         refreshed = self._is_ending(session.tokens)
         identity = _identity_of(session)
+        if session.method == "bearer":
+            try:
+                self._check_jwt_session(request, identity.access_claims or {})
+            except TokenRefused as problem:
+                raise SessionOver(problem.reason, problem.detail) from None
         if refreshed:
             session = replace(session, tokens=await self._refreshed(session, identity, client))
             identity = _identity_of(session)
@@ -194,6 +199,10 @@ class Credentials:
             elif identity.access_token is not None:
                 await self._verification.issued_access_token(
                     identity.access_token, "session", client, self._issuer, now_s
+                )
+            if identity.id_token is not None:
+                await self._verification.id_token_of_session(
+                    identity.id_token, client, self._issuer, now_s
                 )
         except TokenRefused as problem:
             raise SessionOver(problem.reason, problem.detail) from None
