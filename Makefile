@@ -22,7 +22,7 @@ test: $(VENV)/.dev ## everything: linters, types, all tests with Keycloak and th
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.dev lint ## the quick check while working (no Keycloak, no browser)
-	$(BIN)/python -m pytest -m "not slow" -q
+	$(BIN)/python -m pytest -m "not slow" -q -n 3 --dist loadfile
 
 lint: $(VENV)/.dev ## Ruff, strict types, the import law
 	$(BIN)/ruff check .

@@ -326,6 +326,7 @@ async def test_a_megabyte_of_header_harms_nobody(world: World) -> None:
     assert len(started) == len({line["child"] for line in started}), "a process came again"
 
 
+@pytest.mark.slow
 async def test_two_keys_of_one_id_vouch_for_nobody(world: World) -> None:
     async with DemoIdp() as idp:
         await world.protect("/ambiguous", idp, rediscovery_lifetime=1)
@@ -341,6 +342,7 @@ async def test_two_keys_of_one_id_vouch_for_nobody(world: World) -> None:
             await world.refused(reply, 401, "key_ambiguous")
 
 
+@pytest.mark.slow
 async def test_unknown_key_ids_cost_the_provider_one_fetch_and_hold_up_nobody(
     world: World,
 ) -> None:
@@ -369,6 +371,7 @@ async def test_unknown_key_ids_cost_the_provider_one_fetch_and_hold_up_nobody(
         assert idp.calls["jwks"] - fetches == 1
 
 
+@pytest.mark.slow
 async def test_a_new_key_is_learned_and_a_withdrawn_one_forgotten(world: World) -> None:
     async with DemoIdp() as idp:
         await world.protect("/rotation", idp, rediscovery_lifetime=1)

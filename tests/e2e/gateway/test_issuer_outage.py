@@ -12,7 +12,7 @@ from scopegate_demo.echo import EchoUpstream
 from scopegate_demo.idp import DemoIdp
 from support.gateway import Gateway, running_gateway
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
