@@ -1,15 +1,16 @@
 """Arguments of a request: query and body, decoded to be read, raw to be taken out.
 
 A body is read only when a lookup asks for it: `BodyWanted` then tells the policy service to ask
-Envoy for it. Source: contract openid-connect.md §2.
+Envoy for it. Whoever writes a request chooses how many arguments it has, so a lookup makes nothing
+of those that it does not look for. Source: contract openid-connect.md §2.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 from urllib.parse import unquote_plus
 
 from scopegate.plugins.access import Body, Request
@@ -17,21 +18,14 @@ from scopegate.plugins.access import Body, Request
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 _BODYLESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "CONNECT"})
-_BLANK = re.compile(r"[ \t\r\n]*")
+_JSON_TOKEN = re.compile(rb'(?P<string>"(?:[^"\\]|\\.)*+")(?P<colon>[ \t\r\n]*+:)?|[{}\[\]]')
+
+Span = tuple[int, int]
+"""Offsets of the first byte and of the one behind the last."""
 
 
 class BodyWanted(Exception):
     """A lookup needs the body, and Envoy has not sent it yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """One `name=value`. `start` and `end` are offsets of what must go to take it out."""
-
-    name: str
-    value: str = field(repr=False)
-    start: int
-    end: int
 
 
 class Arguments:
@@ -39,125 +33,131 @@ class Arguments:
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._query = _split(request.query)
-        self._body: Sequence[Argument] | None = None
-        self.body_is_form = _media_type(request) == _FORM
-        self._readable = request.method not in _BODYLESS_METHODS and (
-            self.body_is_form or _media_type(request) == _JSON
-        )
+        kinds = _media_types(request)
+        readable = request.method not in _BODYLESS_METHODS
+        self.has_form = readable and _FORM in kinds
+        """Whether the body is a form, read or not."""
+        self._has_json = readable and not self.has_form and _JSON in kinds
+        self._members: Sequence[tuple[str, Any]] | None = None
 
     @property
-    def has_form(self) -> bool:
-        """Whether the body is a form, read or not."""
-        return self._readable and self.body_is_form
+    def is_body_too_large(self) -> bool:
+        """Whether there is a form or JSON that is too large to be looked into."""
+        return (self.has_form or self._has_json) and self._request.body_state is Body.TOO_LARGE
 
     def query(self, name: str) -> list[str]:
         """All values of a query argument."""
-        return [argument.value for argument in self._query if argument.name == name]
+        return _values(self._request.query, name)
 
     def body(self, name: str) -> list[str]:
         """All values of a form field or top-level JSON string. Raises BodyWanted."""
-        return [argument.value for argument in self._body_arguments() if argument.name == name]
+        if not self._is_read():
+            return []
+        if self.has_form:
+            return _values(_text_of_form(self._request.body), name)
+        if self._members is None:
+            self._members = _members(self._request.body)
+        return [value for key, value in self._members if key == name and isinstance(value, str)]
 
-    def query_without(self, names: Iterable[str]) -> str:
+    def query_without(self, names: Collection[str]) -> str:
         """The raw query without these arguments; the others stay as the client wrote them."""
-        gone = frozenset(names)
-        pieces = self._request.query.split("&") if self._request.query else []
-        return "&".join(piece for piece in pieces if _name(piece) not in gone)
+        query = self._request.query
+        if not _may_hold(query, names):
+            return query
+        return "&".join(piece for piece in query.split("&") if _name(piece) not in names)
 
-    def body_cuts(self, names: Iterable[str]) -> tuple[tuple[int, int], ...]:
-        """Byte ranges that take these arguments out of the body, as far as it was read.
+    def body_cuts(self, names: Collection[str]) -> tuple[Span, ...]:
+        """Byte ranges that take these arguments out of the body; none if it was not read.
 
         In order and apart from each other: the ends of a form's pieces can overlap by their `&`.
         """
-        gone = frozenset(names)
-        cuts: list[tuple[int, int]] = []
-        for argument in self._body or ():
-            if argument.name not in gone:
-                continue
-            start = argument.start
-            if cuts and start < cuts[-1][1]:
-                start = cuts.pop()[0]
-            cuts.append((start, argument.end))
+        if self._request.body_state is not Body.WHOLE:
+            return ()
+        cuts: list[Span] = []
+        for start, end in self._spans(names):
+            overlaps = cuts and start < cuts[-1][1]
+            cuts.append((cuts.pop()[0] if overlaps else start, end))
         return tuple(cuts)
 
-    def _body_arguments(self) -> Sequence[Argument]:
-        if self._body is None:
-            self._body = self._read_body()
-        return self._body
-
-    def _read_body(self) -> Sequence[Argument]:
-        if not self._readable or self._request.body_state is Body.TOO_LARGE:
-            return ()
+    def _is_read(self) -> bool:
+        """Whether the body is there to be looked into. Raises BodyWanted."""
+        if not (self.has_form or self._has_json):
+            return False
         if self._request.body_state is Body.NOT_READ:
             raise BodyWanted
-        if self.body_is_form:
-            return _split(self._request.body.decode("latin-1"), encoding="utf-8")
-        return _json_members(self._request.body)
+        return self._request.body_state is Body.WHOLE
+
+    def _spans(self, names: Collection[str]) -> Iterator[Span]:
+        if self.has_form:
+            yield from _form_spans(_text_of_form(self._request.body), names)
+        elif self._has_json and any(self.body(name) for name in names):
+            yield from _json_spans(self._request.body, names)
 
 
-def _media_type(request: Request) -> str:
-    return (request.header("content-type") or "").partition(";")[0].strip().lower()
+def _media_types(request: Request) -> frozenset[str]:
+    """Without parameters. Of a repeated header, which Envoy joins, a server may read either."""
+    types = (request.header("content-type") or "").split(",")
+    return frozenset(text.partition(";")[0].strip().lower() for text in types)
+
+
+def _text_of_form(body: bytes) -> str:
+    """One character a byte, so that offsets are the body's; names and values are UTF-8 inside."""
+    return body.decode("latin-1")
 
 
 def _name(piece: str) -> str:
     return unquote_plus(piece.partition("=")[0])
 
 
-def _split(text: str, encoding: str = "utf-8") -> list[Argument]:
-    """`a=1&b=2` with the offsets of each piece and of the `&` that goes with it."""
-    arguments: list[Argument] = []
-    if not text:
-        return arguments
+def _may_hold(text: str, names: Iterable[str]) -> bool:
+    """False when none of the names stands anywhere in it, however it is encoded."""
+    decoded = unquote_plus(text)
+    return any(name in decoded for name in names)
+
+
+def _values(text: str, name: str) -> list[str]:
+    """The decoded values of `name` in `a=1&b=2`."""
+    if not _may_hold(text, (name,)):
+        return []
+    pieces = (piece.partition("=") for piece in text.split("&") if piece)
+    return [unquote_plus(value) for key, _, value in pieces if unquote_plus(key) == name]
+
+
+def _form_spans(text: str, names: Collection[str]) -> Iterator[Span]:
+    """Where these arguments stand in `a=1&b=2`, each with the `&` that goes with it."""
+    if not _may_hold(text, names):
+        return
     position = 0
     for piece in text.split("&"):
         start, end = position, position + len(piece)
         position = end + 1
-        # Take one separator along: the one behind, or for the last piece the one before.
-        cut_end = position if position <= len(text) else end
-        cut_start = start if cut_end > end else max(start - 1, 0)
-        if piece:
-            name, _, value = piece.partition("=")
-            arguments.append(
-                Argument(
-                    unquote_plus(name, encoding),
-                    unquote_plus(value, encoding),
-                    cut_start,
-                    cut_end,
-                )
-            )
-    return arguments
+        if piece and _name(piece) in names:
+            # Take one separator along: the one behind, or for the last piece the one before.
+            yield (start, position) if position <= len(text) else (max(start - 1, 0), end)
 
 
-def _json_members(body: bytes) -> Sequence[Argument]:
-    """Top-level string members of a JSON object; anything else holds no arguments.
-
-    Offsets are those of the member's value, quotes excluded: cutting it leaves an empty string and
-    the document whole. `null` and other types count as absent.
-    """
+def _members(body: bytes) -> Sequence[tuple[str, Any]]:
+    """Top-level members of a JSON object, repeated ones too; of anything else none."""
     try:
-        text = body.decode("utf-8")
-        if not isinstance(json.loads(text), dict):
-            return ()
+        document = json.loads(body.decode(), object_pairs_hook=tuple)
     except (ValueError, RecursionError):
         return ()
-    # It is a JSON object, so what follows only has to find where its members stand.
-    decoder = json.JSONDecoder()
-    arguments: list[Argument] = []
-    position = _skip(text, text.index("{") + 1)
-    while text[position] != "}":
-        name, position = decoder.raw_decode(text, position)
-        start = _skip(text, _skip(text, position) + 1)
-        value, end = decoder.raw_decode(text, start)
-        if isinstance(value, str):
-            first, last = (len(text[:offset].encode()) for offset in (start + 1, end - 1))
-            arguments.append(Argument(name, value, first, last))
-        position = _skip(text, end)
-        if text[position] == ",":
-            position = _skip(text, position + 1)
-    return arguments
+    return document if isinstance(document, tuple) else ()
 
 
-def _skip(text: str, position: int) -> int:
-    blank = _BLANK.match(text, position)
-    return blank.end() if blank else position
+def _json_spans(body: bytes, names: Collection[str]) -> Iterator[Span]:
+    """Where these strings stand in a JSON object, their quotes excluded.
+
+    Cutting one leaves an empty string and the document whole. `null` and other types count as
+    absent. It is a JSON object, so this only has to find where its members are.
+    """
+    depth, is_wanted = 0, False
+    for token in _JSON_TOKEN.finditer(body):
+        text = token["string"]
+        if text is None:
+            depth += 1 if token[0] in (b"{", b"[") else -1
+        elif depth == 1 and token["colon"]:
+            name = json.loads(text) if b"\\" in text else text[1:-1].decode()
+            is_wanted = name in names
+        elif depth == 1 and is_wanted:
+            yield token.start("string") + 1, token.end("string") - 1

@@ -1,3 +1,6 @@
+import json
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,7 +65,20 @@ def test_a_body_that_was_not_read_is_asked_for_only_when_it_can_hold_arguments()
 
 
 def test_a_body_over_the_bound_holds_no_arguments() -> None:
-    assert Arguments(request(body=b"a=1", content_type=FORM, state=Body.TOO_LARGE)).body("a") == []
+    arguments = Arguments(request(body=b"a=1", content_type=FORM, state=Body.TOO_LARGE))
+    assert arguments.body("a") == []
+    assert arguments.body_cuts({"a"}) == ()
+    assert arguments.is_body_too_large
+    image = request(body=b"a=1", content_type="image/png", state=Body.TOO_LARGE)
+    assert not Arguments(image).is_body_too_large
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["Application/X-WWW-Form-URLEncoded ;a=b", f"text/plain,{FORM}", f"{JSON}, {FORM}"],
+)
+def test_a_form_is_told_by_any_content_type_that_a_server_could_read(content_type: str) -> None:
+    assert Arguments(request(body=b"a=1", content_type=content_type)).body("a") == ["1"]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +113,16 @@ def test_a_form_field_is_cut_with_its_separator(body: bytes, left: bytes) -> Non
         (b'{"access_token": "t"', [], None),
         (b'{"access_token": "t", }', [], None),
         (b"\xff", [], None),
-        (b'{"access_token": "t", "access_token": "u"}', ["t", "u"], None),
+        (
+            b'{"access_token": "t", "access_token": "u"}',
+            ["t", "u"],
+            b'{"access_token": "", "access_token": ""}',
+        ),
+        (
+            rb'{"a":[{"access_token":"x"},"}"],"access\u005ftoken" :"t\"}","b":"access_token"}',
+            ['t"}'],
+            rb'{"a":[{"access_token":"x"},"}"],"access\u005ftoken" :"","b":"access_token"}',
+        ),
     ],
 )
 def test_only_whole_top_level_json_strings_are_arguments(
@@ -115,3 +140,50 @@ def test_no_body_makes_it_crash(body: bytes, content_type: str) -> None:
     arguments.body("a")
     for start, end in arguments.body_cuts({"a", ""}):
         assert 0 <= start <= end <= len(body)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["a", "b", 'c"\\', "ö"]) | st.text(max_size=3),
+        st.recursive(
+            st.none() | st.integers() | st.text(max_size=5),
+            lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["a", "ö"]), inner),
+            max_leaves=5,
+        ),
+    ),
+    st.booleans(),
+    st.sampled_from([None, 1]),
+)
+def test_cutting_empties_just_these_strings(
+    document: dict[str, object], ascii_only: bool, indent: int | None
+) -> None:
+    body = json.dumps(document, ensure_ascii=ascii_only, indent=indent)
+    arguments = Arguments(request(body=body.encode("utf-8", "replace"), content_type=JSON))
+    names = {"a", "ö", 'c"\\'}
+    left = json.loads(cut(body.encode("utf-8", "replace"), arguments.body_cuts(names)))
+    wanted = json.loads(body.encode("utf-8", "replace"))
+    assert left == {
+        name: "" if name in names and isinstance(value, str) else value
+        for name, value in wanted.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (JSON, "{" + '"":"",' * 52_000 + '"ö":"ö","a":"1"}'),
+        (JSON, "{" + '"a":"ö",' * 32_000 + '"a":"1"}'),
+        (FORM, "a&" * 128_000 + "a=1"),
+        (FORM, "&" * 256_000 + "a=1"),
+        (FORM, "%61&" * 64_000 + "a=1"),
+    ],
+)
+def test_a_body_made_of_arguments_costs_no_more_than_its_length(
+    content_type: str, body: str
+) -> None:
+    arguments = Arguments(request(body=body.encode(), content_type=content_type))
+    started_s = time.process_time()
+    assert "1" in arguments.body("a")
+    assert arguments.body_cuts({"a"})
+    # About 50 ms; with a cost that grows by the square it takes seconds.
+    assert time.process_time() - started_s < 0.5
