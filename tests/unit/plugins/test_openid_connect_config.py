@@ -339,7 +339,33 @@ def test_names_and_values_go_in_step(names: str, values: str) -> None:
         ),
         (
             {"session_cookie_name": "authorization"},
-            "authorization_cookie_name: must differ from session_cookie_name",
+            "authorization_cookie_name: must differ from session_cookie_name, "
+            "also with a digit from 2 to 9 behind either",
+        ),
+        (
+            {"authorization_cookie_name": "session2"},
+            "authorization_cookie_name: must differ from session_cookie_name, "
+            "also with a digit from 2 to 9 behind either",
+        ),
+        (
+            {"session_cookie_name": "authorization9"},
+            "authorization_cookie_name: must differ from session_cookie_name, "
+            "also with a digit from 2 to 9 behind either",
+        ),
+        (
+            {"bearer_token_cookie_name": "session3"},
+            "bearer_token_cookie_name: must differ from session_cookie_name, "
+            "also with a digit from 2 to 9 behind either",
+        ),
+        (
+            {"bearer_token_cookie_name": "authorization"},
+            "bearer_token_cookie_name: must differ from authorization_cookie_name, "
+            "also with a digit from 2 to 9 behind either",
+        ),
+        (
+            {"jwt_session_cookie": "session"},
+            "jwt_session_cookie: must differ from session_cookie_name, "
+            "also with a digit from 2 to 9 behind either",
         ),
         (
             {"session_cookie_same_site": "None", "session_cookie_secure": False},
@@ -567,3 +593,8 @@ def test_the_reference_page_has_a_row_for_each_of_the_235_fields() -> None:
     named = {row.split("`")[1] for row in rows if row.startswith("| `")}
     assert named == {*FIELDS, "consumer_claim"}
     assert len(named) == 235
+
+
+@pytest.mark.parametrize("name", ["session1", "session10", "session22", "Session", "sessio"])
+def test_a_cookie_that_only_looks_like_the_session_is_another(name: str) -> None:
+    assert configured(authorization_cookie_name=name)["authorization_cookie_name"] == name

@@ -24,6 +24,7 @@ from scopegate.plugins.openid_connect.config_fields import (
 )
 from scopegate.plugins.openid_connect.config_fields.former_names import former_names
 from scopegate.plugins.openid_connect.config_fields.shapes import Group
+from scopegate.session.cookies import CHUNK_LIMIT, chunk_names
 
 Config = Mapping[str, Any]
 
@@ -132,10 +133,20 @@ def _secrets_have_clients(config: Config) -> Mapping[str, str]:
     return {}
 
 
-def _cookies_differ(config: Config) -> Mapping[str, str]:
-    if config["session_cookie_name"] == config["authorization_cookie_name"]:
-        return {"authorization_cookie_name": "must differ from session_cookie_name"}
-    return {}
+def _not_a_cookie_of(gateway_cookie: str, other: str) -> EntityCheck:
+    """`other` must not name the gateway's cookie, nor a cookie that continues it."""
+
+    def fault(config: Config) -> Mapping[str, str]:
+        ours = chunk_names(config[gateway_cookie])
+        name = config[other]
+        if name is None or (name not in ours and ours[0] not in chunk_names(name)):
+            return {}
+        return {
+            other: f"must differ from {gateway_cookie}, "
+            f"also with a digit from 2 to {CHUNK_LIMIT} behind either"
+        }
+
+    return Holds((gateway_cookie, other), fault)
 
 
 def _browsers_take(cookie: str) -> EntityCheck:
@@ -155,7 +166,11 @@ _CHECKS: tuple[EntityCheck, ...] = (
     Holds(("auth_methods",), _some_built_method),
     Holds(("bearer_token_param_type", "bearer_token_cookie_name"), _named_bearer_cookie),
     Holds(("client_id", "client_secret"), _secrets_have_clients),
-    Holds(("session_cookie_name", "authorization_cookie_name"), _cookies_differ),
+    _not_a_cookie_of("session_cookie_name", "authorization_cookie_name"),
+    _not_a_cookie_of("session_cookie_name", "bearer_token_cookie_name"),
+    _not_a_cookie_of("session_cookie_name", "jwt_session_cookie"),
+    _not_a_cookie_of("authorization_cookie_name", "bearer_token_cookie_name"),
+    _not_a_cookie_of("authorization_cookie_name", "jwt_session_cookie"),
     _browsers_take("session_cookie"),
     _browsers_take("authorization_cookie"),
     _pairs("discovery_headers"),
