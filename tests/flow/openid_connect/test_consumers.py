@@ -237,6 +237,61 @@ async def test_who_maps_to_no_consumer_goes_on_as_the_anonymous_one(world: World
     assert headers["x-consumer-id"] == NOBODY.id
 
 
+async def test_who_maps_to_no_consumer_is_nobody_for_the_upstream(world: World) -> None:
+    config = {
+        "consumer_claim": ["email"],
+        "upstream_id_token_header": "x-id-token",
+        "upstream_headers": [{"header": "x-mail", "path": ["email"]}],
+        "authenticated_groups_claim": ["scope"],
+        "session_request_headers": ["subject"],
+        "hide_credentials": False,
+    }
+    visitor = await anonymous(world, **config)
+    token = world.idp.access_token(WITH_SCOPE)
+    answer = allowed(await visitor.fetch("/oidc?page=2", authorization=f"Bearer {token}"))
+    assert upstream(answer) == {
+        "x-consumer-id": NOBODY.id,
+        "x-consumer-username": "nobody",
+        "x-anonymous-consumer": "true",
+    }
+    assert "authorization" in answer.remove_headers
+    assert (answer.reason, answer.subject) == ("anonymous", None)
+    assert not visitor.has_session
+
+
+async def test_a_session_that_maps_to_no_consumer_any_more_is_nobody_and_keeps_its_tokens(
+    world: World,
+) -> None:
+    visitor = world.visitor(await world.plugin())
+    await visitor.log_in()
+    visitor.plugin = await world.plugin(
+        consumers=[NOBODY], anonymous="nobody", consumer_claim=["email"]
+    )
+    world.clock.advance(300)
+    former = visitor.cookies["session"]
+    assert upstream(await visitor.get("/oidc"))["x-anonymous-consumer"] == "true"
+    assert visitor.cookies["session"] != former
+    assert world.idp.calls["token.refresh_token"] == 1
+
+
+@pytest.mark.parametrize("response_mode", ["query", "form_post"])
+async def test_a_login_that_maps_to_no_consumer_goes_on_as_nobody_without_its_code(
+    world: World, response_mode: str
+) -> None:
+    visitor = world.visitor(await world.plugin(response_mode=response_mode))
+    start = await visitor.start_login("/oidc")
+    visitor.plugin = await world.plugin(
+        consumers=[NOBODY],
+        anonymous="nobody",
+        consumer_claim=["email"],
+        response_mode=response_mode,
+    )
+    answer = allowed(await visitor.come_back(await visitor.authenticate(start)))
+    assert upstream(answer)["x-anonymous-consumer"] == "true"
+    assert (answer.target, answer.drop_body) == ("/oidc", response_mode == "form_post")
+    assert not visitor.has_session
+
+
 async def test_an_anonymous_consumer_that_does_not_exist_lets_nobody_in(world: World) -> None:
     visitor = world.visitor(await world.plugin(anonymous="gone"))
     refused(await visitor.get("/oidc"), 500, "anonymous_missing")

@@ -29,6 +29,7 @@ from scopegate.plugins.openid_connect.arguments import Arguments
 from scopegate.plugins.openid_connect.bearer import Credential, Place
 from scopegate.plugins.openid_connect.clients import Client, Clients
 from scopegate.plugins.openid_connect.consumer_mapping import (
+    AnonymousInstead,
     AnonymousMissing,
     ConsumerMapping,
     ConsumerRefused,
@@ -158,12 +159,27 @@ class Admission:
             consumer = self._mapping.consumer(identity, self._consumers)
         except ConsumerRefused as problem:
             return await self._forbid(request, entry, client, problem.reason, problem.detail)
-        except AnonymousMissing:
-            return self._anonymous_missing(client)
+        except AnonymousInstead:
+            return await self._as_nobody(request, arguments, entry)
         identity, cookies = await self._save(request, entry)
         return await self._act(
             request, arguments, replace(entry, identity=identity), consumer, cookies
         )
+
+    async def _as_nobody(self, request: Request, arguments: Arguments, entry: Entry) -> Outcome:
+        """Known to the provider, but no consumer: on like any other anonymous request.
+
+        No session is begun; one that is there stays, with the tokens that were just refreshed.
+        """
+        outcome = self._anonymous(request, arguments)
+        if isinstance(outcome, Refusal):
+            return outcome
+        cookies: list[Header] = []
+        if entry.open_session is not None:
+            _, cookies = await self._sessions.keep(entry.open_session, request)
+        if entry.logged_in is not None:
+            outcome = self._without_callback(outcome, request, entry.logged_in)
+        return replace(outcome, response_headers=tuple(cookies))
 
     async def _forbid(
         self,
@@ -234,7 +250,8 @@ class Admission:
                     dropped,
                 )
             target = self._clients.by_id(identity.client_id).login_redirect_uri
-            if target is None and entry.logged_in is not None:
+            if target is None and entry.logged_in is not None and identity.session is not None:
+                # Without a session the page would only send the browser to the login again.
                 target = entry.logged_in.return_to
             if action.action == "redirect" and target is not None:
                 location = with_tokens_appended(
@@ -292,13 +309,20 @@ class Admission:
         hidden_query = {self._client_argument} if self._client_argument is not None else set()
         allowed, query = self._scrubbed(request, arguments, set_headers, hidden_query, shown)
         if entry.logged_in is not None:
-            return replace(
-                allowed,
-                target=self._after_login(request, entry.logged_in),
-                method="GET" if request.method == "POST" else None,
-                drop_body=request.method == "POST",
-            )
+            return self._without_callback(allowed, request, entry.logged_in)
         return _with_query(allowed, request, query)
+
+    @staticmethod
+    def _without_callback(allowed: Continue, request: Request, logged_in: LoggedIn) -> Continue:
+        """The callback as the upstream gets it: without the code, with the original query."""
+        _, _, query = logged_in.return_to.partition("?")
+        is_form = request.method == "POST"
+        return replace(
+            allowed,
+            target=_target(request.path, query),
+            method="GET" if is_form else None,
+            drop_body=is_form,
+        )
 
     def _scrubbed(
         self,
@@ -345,15 +369,11 @@ class Admission:
         scrubbed, query = self._scrubbed(request, arguments, [], set())
         return replace(_with_query(scrubbed, request, query), reason="preflight")
 
-    def _after_login(self, request: Request, logged_in: LoggedIn) -> str:
-        """The callback as the upstream gets it: without the code, with the original query."""
-        _, _, query = logged_in.return_to.partition("?")
-        return _target(request.path, query)
-
     def anonymous(self, request: Request, arguments: Arguments) -> Outcome | None:
         """On as the anonymous consumer where one is configured (contract §7)."""
-        if self._mapping.anonymous is None:
-            return None
+        return None if self._mapping.anonymous is None else self._anonymous(request, arguments)
+
+    def _anonymous(self, request: Request, arguments: Arguments) -> Continue | Refusal:
         try:
             consumer = self._mapping.anonymous_consumer(self._consumers)
         except AnonymousMissing:

@@ -21,6 +21,10 @@ class ConsumerRefused(Exception):
         self.detail = detail
 
 
+class AnonymousInstead(Exception):
+    """The claims name no consumer, and the anonymous one stands in: on as nobody (contract §7)."""
+
+
 class AnonymousMissing(Exception):
     """The configured anonymous consumer does not exist: 500, not open."""
 
@@ -52,7 +56,7 @@ class ConsumerMapping:
     def consumer(self, identity: Identity, consumers: ConsumerIndex) -> ConsumerRecord | None:
         """The consumer of this identity; None where none is mapped or needed.
 
-        Raises ConsumerRefused, AnonymousMissing.
+        Raises ConsumerRefused, AnonymousInstead.
         """
         if not self.claims:
             return None
@@ -66,7 +70,7 @@ class ConsumerMapping:
         if consumer is not None or self.optional:
             return consumer
         if self.anonymous is not None:
-            return self.anonymous_consumer(consumers)
+            raise AnonymousInstead
         claim = ".".join(path)
         problem = "was not found" if value is None else "names no consumer"
         raise ConsumerRefused(
