@@ -94,6 +94,20 @@ async def test_login_action_redirect_goes_back_with_the_query_if_wanted(world: W
     assert answer.location == "/oidc?page=2"
 
 
+@pytest.mark.parametrize(
+    "config",
+    [{"auth_methods": ["authorization_code"]}, {"disable_session": ["authorization_code"]}],
+)
+async def test_login_action_redirect_without_a_session_goes_on_to_the_upstream(
+    world: World, config: dict[str, object]
+) -> None:
+    """The page that was asked for would only begin the next login."""
+    visitor = world.visitor(await world.plugin(login_action="redirect", **config))
+    answer = allowed(await visitor.log_in("/oidc"))
+    assert answer.target == "/oidc"
+    assert upstream(answer)["authorization"].startswith("Bearer ")
+
+
 async def test_login_action_redirect_appends_to_the_query_of_the_login_page(world: World) -> None:
     visitor = world.visitor(
         await world.plugin(

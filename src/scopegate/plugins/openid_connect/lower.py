@@ -209,3 +209,28 @@ def _findings(plugin: Plugin) -> Iterable[Finding]:
                 id=plugin.id,
                 message=f"config.{name}=false: {consequence}",
             )
+    if _redirects_into_a_login(plugin.config):
+        yield Finding(
+            level="warning",
+            code="login_redirect_without_session",
+            kind="plugins",
+            id=plugin.id,
+            message="config.login_action=redirect without login_redirect_uri, and a login begins "
+            "no session: the page would ask for a login again, so that the request goes on to the "
+            "upstream instead; set login_redirect_uri, or let logins begin sessions",
+        )
+
+
+def _redirects_into_a_login(config: Mapping[str, Any]) -> bool:
+    """A redirect to the page that was asked for, which does not know who was just logged in."""
+    login = "authorization_code"
+    begins_session = "session" in config["auth_methods"] and login not in (
+        config["disable_session"] or ()
+    )
+    return (
+        config["login_action"] == "redirect"
+        and not config["login_redirect_uri"]
+        and login in config["auth_methods"]
+        and login in config["login_methods"]
+        and not begins_session
+    )
