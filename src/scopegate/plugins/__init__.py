@@ -7,5 +7,6 @@ access.py   request time: what Python decides
 Glossary
 --------
 access      the phase in which a request is let through, answered or refused
-outcome     what a step says of a request: Continue or Answer
+step        one plugin's part of a policy, prepared once and asked for every request
+outcome     what a step says of a request: Continue, Refusal, Redirect, Respond or NeedBody
 """
