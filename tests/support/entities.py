@@ -43,7 +43,6 @@ def service(**fields: Any) -> Service:
         "write_timeout": 60000,
         "read_timeout": 60000,
         "tls_verify": None,
-        "tls_verify_depth": None,
         "enabled": True,
     }
     return Service(**defaults | fields)
@@ -71,10 +70,7 @@ def route(**fields: Any) -> Route:
         "https_redirect_status_code": 426,
         "regex_priority": 0,
         "strip_path": True,
-        "path_handling": "v0",
         "preserve_host": False,
-        "request_buffering": True,
-        "response_buffering": True,
     }
     return Route(**defaults | fields)
 

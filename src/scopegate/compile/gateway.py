@@ -190,9 +190,6 @@ def _route_faults(
         if charset:
             message = f"{charset} matches nothing beyond ASCII: paths are matched percent-encoded"
             yield "warning", "path_set_unmatchable", message
-    if route.path_handling != "v0":
-        message = "path_handling is not looked at by this router flavor; paths are joined as in v0"
-        yield "warning", "path_handling_ignored", message
 
 
 def _finding_order(finding: Finding) -> tuple[str, str, str, str, str]:

@@ -20,12 +20,6 @@ def cluster_of(service: Service, verify_by_default: bool) -> Cluster:
             f"protocol '{service.protocol}' is not supported yet;"
             f" it should be one of {', '.join(_DEFAULT_PORTS)}",
         )
-    if service.tls_verify_depth is not None:
-        # Envoy 1.40 takes such a limit and does not keep it.
-        raise CannotLower(
-            "tls_verify_depth_unsupported",
-            "tls_verify_depth is not supported yet; it should be null",
-        )
     cluster = Cluster(
         name="",
         host=service.host.lower().strip("[]").removesuffix("."),

@@ -67,7 +67,9 @@ SERVICES = EntitySchema(
             description="Whether the upstream's certificate is verified; null: the node decides."
         ),
         "tls_verify_depth": integer(
-            description="How long the upstream's certificate chain may be.", between=(0, 64)
+            description="How long the upstream's certificate chain may be.",
+            between=(0, 64),
+            supported=False,
         ),
         "ca_certificates": array(
             string(description="The id of a CA certificate.", uuid=True),

@@ -1,7 +1,8 @@
 """All entities at one moment, typed and immutable: what the compiler reads.
 
 Fields are named as in Kong's Admin API (shared contract, admin-api.md §2). `from_document` takes a
-document that has passed its schema; it does not check again.
+document that has passed its schema; it does not check again. Fields that change nothing
+(`request_buffering`: ADR 16) are not here.
 """
 
 from __future__ import annotations
@@ -11,11 +12,22 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self
 
+from scopegate.entities.filling import default_of
+from scopegate.entities.routes import ROUTES
+from scopegate.entities.schema import EntitySchema
+from scopegate.entities.services import SERVICES
+
 Document = Mapping[str, Any]
 
 
 def _foreign(value: Mapping[str, str] | None) -> str | None:
     return value["id"] if value else None
+
+
+def _set(schema: EntitySchema, document: Document, name: str) -> Any:
+    """The value; of a field that was set to null the default, as Kong takes it."""
+    value = document[name]
+    return default_of(schema.fields[name]) if value is None else value
 
 
 def _strings(value: list[str] | None) -> tuple[str, ...]:
@@ -37,12 +49,11 @@ class Service:
     write_timeout: int
     read_timeout: int
     tls_verify: bool | None
-    tls_verify_depth: int | None
     enabled: bool
 
     @classmethod
     def from_document(cls, document: Document) -> Self:
-        return cls(**{name: document[name] for name in cls.__slots__})
+        return cls(**{name: _set(SERVICES, document, name) for name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +71,7 @@ class Route:
     https_redirect_status_code: int
     regex_priority: int
     strip_path: bool
-    path_handling: str
     preserve_host: bool
-    request_buffering: bool
-    response_buffering: bool
     service_id: str | None
 
     @classmethod
@@ -79,12 +87,9 @@ class Route:
             headers=MappingProxyType({name: tuple(values) for name, values in headers.items()}),
             snis=_strings(document["snis"]),
             https_redirect_status_code=document["https_redirect_status_code"],
-            regex_priority=document["regex_priority"],
+            regex_priority=_set(ROUTES, document, "regex_priority"),
             strip_path=document["strip_path"],
-            path_handling=document["path_handling"],
             preserve_host=document["preserve_host"],
-            request_buffering=document["request_buffering"],
-            response_buffering=document["response_buffering"],
             service_id=_foreign(document["service"]),
         )
 
