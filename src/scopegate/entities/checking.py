@@ -14,7 +14,14 @@ from scopegate.entities.entity_checks import EntityCheck
 from scopegate.entities.fields import Field
 from scopegate.entities.filling import default_of
 from scopegate.entities.identifiers import is_uuid
-from scopegate.entities.violations import NOT_SUPPORTED, REQUIRED, UNKNOWN, Errors
+from scopegate.entities.violations import (
+    ENTITY,
+    NOT_SUPPORTED,
+    REQUIRED,
+    UNKNOWN,
+    Errors,
+    add_entity_error,
+)
 
 WHOLE_LIMIT = 2**53
 """Beyond it a JSON number is no longer the same number for every reader."""
@@ -47,6 +54,9 @@ def check_document(
     """
     errors: Errors = {}
     for name, value in document.items():
+        if name == ENTITY:  # where the errors of the whole stand, so its own stands there too
+            add_entity_error(errors, f"'{ENTITY}': {UNKNOWN}")
+            continue
         field = fields.get(name)
         fault: Fault = UNKNOWN if field is None else check_value(field, value, locked=locked)
         if fault is not None:

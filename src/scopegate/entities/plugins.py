@@ -88,6 +88,7 @@ _FIELDS: dict[str, Field] = {
         description="For which protocols.",
         required=True,
         default=list(HTTP_PROTOCOLS),
+        len_min=1,  # a plugin for no protocol would protect nothing
     ),
     "enabled": boolean(description="Whether it runs.", required=True, default=True),
     "tags": tags(),

@@ -9,7 +9,7 @@ from scopegate.entities.filling import Makings
 from scopegate.entities.kinds import entity_schemas
 from scopegate.entities.plugins import PluginType
 
-from .conftest import MAKINGS, fault, post
+from .conftest import MAKINGS, fault, post, refusal
 
 ID = "11111111-1111-4111-8111-111111111111"
 PLUGIN: dict[str, Any] = {
@@ -36,6 +36,7 @@ def test_a_consumer_has_kongs_fields() -> None:
         ({"username": "a\r\nX-Admin: 1"}, "username: must not contain control characters"),
         ({"custom_id": "a\x00"}, "custom_id: must not contain control characters"),
         ({"username": 5}, "username: expected a string"),
+        ({"username": "a", "@entity": 3}, "'@entity': unknown field"),
     ],
 )
 def test_a_wrong_consumer_is_refused(sent: dict[str, Any], message: str) -> None:
@@ -81,6 +82,7 @@ def test_a_plugin_shows_what_only_kongs_enterprise_edition_sets_as_null() -> Non
         ({"config": {}}, "config.issuer: required field missing"),
         ({"consumer": {"id": ID}}, "consumer: value must be null"),
         ({"protocols": ["tcp"]}, "protocols.1: expected one of: grpc, grpcs, http, https"),
+        ({"protocols": []}, "protocols: length must be at least 1"),
         (
             {"ordering": {"before": {"access": ["cors"]}}},
             "ordering: not supported yet; leave it unset",
@@ -97,6 +99,15 @@ def test_a_plugin_shows_what_only_kongs_enterprise_edition_sets_as_null() -> Non
 )
 def test_a_wrong_plugin_is_refused(sent: dict[str, Any], message: str) -> None:
     assert fault("plugins", {**PLUGIN, **sent}) == message
+
+
+def test_a_field_named_like_the_place_for_errors_of_the_whole_is_one_error_among_others() -> None:
+    assert refusal("consumers", {"@entity": 3}) == (
+        "2 schema violations ('@entity': unknown field; "
+        "at least one of these fields must be non-empty: 'custom_id', 'username')"
+    )
+    config = {**PLUGIN["config"], "@entity": 3}
+    assert fault("plugins", {**PLUGIN, "config": config}) == "config: '@entity': unknown field"
 
 
 def test_a_missing_name_hides_every_other_error() -> None:
