@@ -1,4 +1,4 @@
-"""The Admin API as a Starlette application.
+"""The Admin API as an ASGI application.
 
 Every answer passes through here: who may ask (`guard`), which endpoint (`routing`), what a body may
 be (`body`), what became of the write at the proxy, and what an error looks like. Nothing that goes
@@ -16,11 +16,9 @@ from typing import Any
 from urllib.parse import unquote
 
 import structlog
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scopegate.admin import guard
 from scopegate.admin.arguments import parse_arguments
@@ -32,6 +30,7 @@ from scopegate.admin.errors import (
     NOT_FOUND,
     UNEXPECTED,
     Refusal,
+    refusal,
     schema_refusal,
     store_refusal,
 )
@@ -71,7 +70,7 @@ def create_admin_app(
     random_string: Callable[[], str],
     counts: Callable[[], Awaitable[ServerCounts]] | None = None,
     plugin_types: Sequence[PluginType] = PLUGIN_TYPES,
-) -> Starlette:
+) -> ASGIApp:
     """The application, to be served by any ASGI server that sends no `Server` header of its own.
 
     publish        called after every committed write; its state stands in `X-Scopegate-Config`
@@ -91,11 +90,11 @@ def create_admin_app(
         makings=lambda: Makings(now_s(), new_uuid, random_string),
         counts=counts,
     )
-    return Starlette(routes=[Mount("/", app=AdminApi(ports))])
+    return AdminApi(ports)
 
 
 class AdminApi:
-    """The ASGI application below Starlette's."""
+    """The application; every answer, of whatever kind, leaves through `__call__`."""
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
@@ -190,10 +189,16 @@ class AdminApi:
 
 
 def _segments(scope: Scope) -> tuple[str, ...]:
-    """The path's parts, each decoded by itself, so that an encoded slash stays in its part."""
+    """The path's parts, each decoded by itself, so that an encoded slash stays in its part.
+
+    Raises Refusal (400).
+    """
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     path = raw.partition(b"?")[0].decode("latin-1").removeprefix("/").removesuffix("/")
-    return tuple(unquote(part) for part in path.split("/")) if path else ()
+    try:
+        return tuple(unquote(part, errors="strict") for part in path.split("/")) if path else ()
+    except UnicodeDecodeError:
+        raise refusal(400, "the path must be UTF-8") from None
 
 
 def _options(endpoint: Endpoint, request: Request) -> Response:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from scopegate.admin.errors import refusal
 
 ARGUMENT_LIMIT = 1000
+NAME_LIMIT_CHARACTERS = 1024
 DEPTH_LIMIT = 16
 """Steps in one name; no field lies deeper."""
 
@@ -77,6 +78,8 @@ class _Node:
 
 
 def _steps(name: str, maps: bool) -> list[Step]:
+    if len(name) > NAME_LIMIT_CHARACTERS:
+        raise refusal(400, f"an argument's name is longer than {NAME_LIMIT_CHARACTERS} characters")
     name = _ENCODED_BRACKETS.sub(r"[\1]", name)
     found = _NAME.fullmatch(name)
     if not found:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from scopegate.admin.errors import bad_offset, bad_size, bad_tags
+from scopegate.admin.json_text import read_json
 from scopegate.store.protocol import TagFilter
 
 SIZE_DEFAULT = 100
@@ -41,8 +42,8 @@ def decode_offset(offset: str, length: int = 1) -> list[str]:
     except (binascii.Error, ValueError):
         raise bad_offset(offset, "bad base64 encoding") from None
     try:
-        place = json.loads(decoded)
-    except (ValueError, RecursionError):
+        place = read_json(decoded)
+    except ValueError:
         place = None
     good = isinstance(place, list) and len(place) == length
     if not good or not all(isinstance(text, str) for text in place):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -80,13 +80,26 @@ async def test_a_wrong_size_is_refused(api: AsgiClient, size: str, message: str)
 
 @pytest.mark.parametrize(
     ("offset", "why"),
-    [("%21", "bad base64 encoding"), ("W10", "bad json encoding"), ("AAA", "bad json encoding")],
+    [
+        ("%21", "bad base64 encoding"),
+        ("%C3%A4", "bad base64 encoding"),
+        ("W10", "bad json encoding"),
+        ("AAA", "bad json encoding"),
+        ("WzFd", "bad json encoding"),  # [1]
+        ("WyJcdWQ4MDAiXQ", "bad json encoding"),  # half of a surrogate pair
+        ("W1tb" * 9000, "bad json encoding"),  # [[[…
+    ],
 )
 async def test_a_wrong_offset_is_refused(api: AsgiClient, offset: str, why: str) -> None:
-    refused = await api.get(f"/services?offset={offset}")
-    assert (refused.status, refused.json["code"]) == (400, 7)
-    shown = "!" if offset == "%21" else offset
-    assert refused.json["message"] == f"'{shown}' is not a valid offset: {why}"
+    await api.post("/services", {"name": "a", "host": "h"})
+    for path in ("/services", "/services/a/routes", "/tags", "/tags/t"):
+        refused = await api.get(f"{path}?offset={offset}")
+        assert refused.status == 400
+        assert refused.json == {
+            "code": 7,
+            "name": "invalid offset",
+            "message": f"'{unquote(offset)}' is not a valid offset: {why}",
+        }
 
 
 @pytest.mark.parametrize(

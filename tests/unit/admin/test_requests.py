@@ -205,6 +205,7 @@ async def test_a_thousand_arguments_are_allowed_and_no_more(api: AsgiClient) -> 
     [
         ([("tags", "a"), ("tags.b", "c")], "argument 'tags' has both a value and parts"),
         ([("a" + ".b" * 40, "c")], "an argument's name has too many steps"),
+        ([("a" + "[b]" * 400, "c")], "an argument's name is longer than 1024 characters"),
     ],
 )
 async def test_arguments_that_fit_nowhere_are_refused(
@@ -218,6 +219,13 @@ async def test_arguments_that_are_no_utf8_are_refused(api: AsgiClient) -> None:
     for body in (b"name=%ff", b"name=\xff"):
         refused = await api.post("/services", body=body, headers=[FORM])
         assert (refused.status, refused.json) == (400, {"message": "arguments must be UTF-8"})
+
+
+@pytest.mark.parametrize("segment", ["%ff", "caf%E9", "%ED%A0%80"])
+async def test_a_path_that_is_no_utf8_is_refused(api: AsgiClient, segment: str) -> None:
+    for method in ("GET", "PUT"):
+        refused = await api.request(method, f"/consumers/{segment}", json_body={})
+        assert (refused.status, refused.json) == (400, {"message": "the path must be UTF-8"})
 
 
 async def test_a_list_with_holes_is_no_list(api: AsgiClient) -> None:
@@ -265,6 +273,12 @@ async def test_a_method_that_a_path_does_not_know_is_405(api: AsgiClient) -> Non
         refused = await api.request(method, path)
         assert (refused.status, refused.json) == (405, {"message": "Method not allowed"})
         assert method not in refused.headers["allow"].split(", ")
+
+
+async def test_a_target_that_is_no_path_is_answered_like_any_other(api: AsgiClient) -> None:
+    answer = await api.request("OPTIONS", "*")
+    assert (answer.status, answer.json) == (404, {"message": "Not found"})
+    assert answer.headers["server"] == "scopegate/0.1.0"
 
 
 async def test_a_trailing_slash_is_tolerated(api: AsgiClient) -> None:
