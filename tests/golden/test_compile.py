@@ -23,7 +23,7 @@ from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin
 from scopegate.envoy.resources import gateway_resources
 from scopegate.envoy.settings import EnvoySettings
-from scopegate.ir.gateway import ConsumerDirectory, Listener, TlsIdentity
+from scopegate.ir.gateway import ConsumerDirectory, GatewayCookie, Listener, TlsIdentity
 from scopegate.ir.policy import Policy, Step
 from scopegate.plugins.lowering import CannotLower, Context, Lowered
 from support import entities
@@ -48,6 +48,10 @@ class StandIn:
             step=Step(plugin.name, plugin.id, config, facts),
             upstream_headers=frozenset(config.get("upstream_headers", ())),
             downstream_headers=frozenset(config.get("downstream_headers", ())),
+            cookies=frozenset(
+                GatewayCookie(cookie["name"], tuple(cookie["marks"]))
+                for cookie in config.get("cookies", ())
+            ),
             reads_body=config.get("reads_body", False),
             uses_consumers=config.get("uses_consumers", False),
             findings=tuple(warnings),
@@ -156,7 +160,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, frozenset):
-        return sorted(value)
+        return [plain(item) for item in sorted(value)]
     if isinstance(value, (tuple, list)):
         return [plain(item) for item in value]
     return value

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from scopegate.compile.plugin_choice import chain
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin, Route, Snapshot
-from scopegate.ir.gateway import ConsumerDirectory
+from scopegate.ir.gateway import ConsumerDirectory, GatewayCookie
 from scopegate.ir.policy import Policy
 from scopegate.plugins.lowering import CannotLower, Context, Facts, Lowered, PluginCompiler
 
@@ -58,6 +58,11 @@ class Policies:
     def downstream_headers(self) -> frozenset[str]:
         """Every name that any step may add to an answer."""
         return frozenset(name for low in self._good() for name in low.downstream_headers)
+
+    @property
+    def cookies(self) -> frozenset[GatewayCookie]:
+        """Every cookie that any step gives to browsers."""
+        return frozenset(cookie for low in self._good() for cookie in low.cookies)
 
     def _good(self) -> Iterable[Lowered]:
         return (low for low in self.lowered.values() if isinstance(low, Lowered))

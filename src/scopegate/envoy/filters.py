@@ -1,8 +1,9 @@
-"""The HTTP filters that put a request to the policy service and do what it answered.
+"""The HTTP filters that put a request to the policy service, do what it answered, and keep cookies
+of the gateway here.
 
 ECDS hands them out, so that a change of the header names that policies may set changes filters
-and not listeners. On routes without a policy each is switched off by name; a route that says
-nothing is asked about.
+and not listeners. On routes without a policy those that ask are switched off by name; a route that
+says nothing is asked about.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from scopegate.envoy import names
 from scopegate.envoy.messages import duration, packed
 from scopegate.envoy.route_matches import regex
 from scopegate.envoy.settings import EnvoySettings
-from scopegate.ir.gateway import Gateway
+from scopegate.ir.gateway import Gateway, GatewayCookie
 
 ASK_RETRIES = 3
 """A worker that died is replaced by another on the same socket: asked again, at once."""
@@ -68,24 +69,30 @@ def extensions(gateway: Gateway, settings: EnvoySettings) -> list[TypedExtension
     body.with_request_body.CopyFrom(
         BufferSettings(max_request_bytes=settings.body_limit_bytes, allow_partial_message=True)
     )
-    source = files("scopegate.envoy").joinpath("apply.lua").read_text(encoding="utf-8")
     apply = Lua(
-        default_source_code=DataSource(inline_string=source),
+        default_source_code=DataSource(inline_string=_source("apply.lua")),
         # The route stays the one that was decided about: what the answer changes (POST becomes
         # GET, a header goes) would otherwise make Envoy choose anew, past the other one's policy.
+        clear_route_cache=BoolValue(value=False),
+    )
+    cookies = Lua(
+        default_source_code=DataSource(
+            inline_string=_lua_table(gateway.cookies) + _source("cookies.lua")
+        ),
         clear_route_cache=BoolValue(value=False),
     )
     return [
         TypedExtensionConfig(name=names.ASK, typed_config=packed(head)),
         TypedExtensionConfig(name=names.ASK_BODY, typed_config=packed(body)),
         TypedExtensionConfig(name=names.APPLY, typed_config=packed(apply)),
+        TypedExtensionConfig(name=names.COOKIES, typed_config=packed(cookies)),
     ]
 
 
 def extension_types() -> Mapping[str, str]:
     """Type URLs of these filters by name, in the order in which they run."""
     lua, authz = Lua.DESCRIPTOR.full_name, ExtAuthz.DESCRIPTOR.full_name
-    kinds = {names.ASK: authz, names.ASK_BODY: authz, names.APPLY: lua}
+    kinds = {names.ASK: authz, names.ASK_BODY: authz, names.APPLY: lua, names.COOKIES: lua}
     return {name: f"type.googleapis.com/{kind}" for name, kind in kinds.items()}
 
 
@@ -97,6 +104,28 @@ def unasked() -> Mapping[str, Any]:
         names.ASK_BODY: no_question,
         names.APPLY: packed(LuaPerRoute(disabled=True)),
     }
+
+
+def _source(name: str) -> str:
+    return files("scopegate.envoy").joinpath(name).read_text(encoding="utf-8")
+
+
+def _lua_table(cookies: Iterable[GatewayCookie]) -> str:
+    """`COOKIES` of cookies.lua; names and marks are tokens, so nothing in them needs escaping."""
+    marks: dict[str, set[str]] = {}
+    rest: dict[str, set[str]] = {}
+    for cookie in cookies:
+        marks.setdefault(cookie.name, set()).update(cookie.marks)
+        rest.setdefault(cookie.name, set()).update(cookie.rest)
+    lines = (
+        f'  ["{name}"] = {{ marks = {_lua_list(marks[name])}, rest = {_lua_list(rest[name])} }},\n'
+        for name in sorted(marks)
+    )
+    return f"local COOKIES = {{\n{''.join(lines)}}}\n\n"
+
+
+def _lua_list(texts: Iterable[str]) -> str:
+    return "{ " + ", ".join(f'"{text}"' for text in sorted(texts)) + " }"
 
 
 def host_without_port() -> Config:

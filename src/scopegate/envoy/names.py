@@ -17,6 +17,7 @@ service itself has failed, and answers 503 in its own words; so 500 to 504 trave
 ASK = "scopegate.ask"
 ASK_BODY = "scopegate.ask_body"
 APPLY = "scopegate.apply"
+COOKIES = "scopegate.cookies"
 HOST = "scopegate.host"
 ROUTER = "envoy.filters.http.router"
 

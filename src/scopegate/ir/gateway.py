@@ -183,6 +183,20 @@ class ConsumerDirectory:
         return cls(canonical_json(sorted(consumers, key=lambda consumer: str(consumer["id"]))))
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class GatewayCookie:
+    """A cookie that the gateway gives to browsers, and that no upstream gets.
+
+    marks   how values begin that the gateway sealed (behind a digit where `rest` has names); what
+            begins otherwise is an application's cookie of the same name
+    rest    names of the cookies that hold the rest of a long value
+    """
+
+    name: str
+    marks: tuple[str, ...]
+    rest: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """Everything one node does.
@@ -191,6 +205,7 @@ class Gateway:
     consumers           the directory that policies look in; None when none does
     upstream_headers    names, lower case, that policies may set on the request to the upstream
     downstream_headers  names, lower case, that policies may add to the upstream's answer
+    cookies             of all policies; one name may stand there more than once
     escaped_slashes     `refuse`: a path with an encoded slash or backslash is answered 400, unless
                         a route's own path has one; `keep`: it goes on as it is
     """
@@ -202,4 +217,5 @@ class Gateway:
     consumers: ConsumerDirectory | None = None
     upstream_headers: frozenset[str] = frozenset()
     downstream_headers: frozenset[str] = frozenset()
+    cookies: frozenset[GatewayCookie] = frozenset()
     escaped_slashes: Literal["refuse", "keep"] = "refuse"

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin
+from scopegate.ir.gateway import GatewayCookie
 from scopegate.ir.policy import Step
 
 Facts = Mapping[str, Mapping[str, Any]]
@@ -53,6 +54,7 @@ class Lowered:
     upstream_headers    names, lower case, that the step may set on the request to the upstream
     downstream_headers  names, lower case, that the step may add to the upstream's answer;
                         `set-cookie` needs no mention
+    cookies             the step gives these to browsers
     reads_body          the step may ask for a form or JSON body
     uses_consumers      the step looks in the consumer directory
     """
@@ -60,6 +62,7 @@ class Lowered:
     step: Step
     upstream_headers: frozenset[str] = frozenset()
     downstream_headers: frozenset[str] = frozenset()
+    cookies: frozenset[GatewayCookie] = frozenset()
     reads_body: bool = False
     uses_consumers: bool = False
     findings: tuple[Finding, ...] = ()

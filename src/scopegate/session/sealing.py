@@ -109,6 +109,12 @@ def associated(*parts: str) -> bytes:
     return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
 
 
+def mark_of(root: bytes) -> str:
+    """How every text begins that this root seals: the characters of version and key hint alone."""
+    header = _VERSION + _hint(root)
+    return encode_base64url(header)[: len(header) * 8 // 6]
+
+
 class KeyRing:
     """Seals with the newest key; opens with any that still may."""
 

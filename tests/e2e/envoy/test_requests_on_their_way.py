@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scopegate.ir.gateway import PathMatch, RouteMatch
+from scopegate.ir.gateway import GatewayCookie, PathMatch, RouteMatch
 from support.policy_double import allow
 
 from .conftest import Node
@@ -123,6 +123,71 @@ async def test_credentials_go_on_where_nobody_asked_otherwise(node: Node):
     assert got.one("authorization") == "Bearer t"
     assert got.one("cookie") == "a=1"
     assert got.one("proxy-authorization") == "Basic x"
+
+
+COOKIES = frozenset(
+    {
+        GatewayCookie("session", ("AQ-_aa",), ("session2", "session3")),
+        GatewayCookie("session", ("AQbbbb",), ("session2", "session3")),
+        GatewayCookie("login.one", ("AQlogi",)),
+    }
+)
+
+
+@pytest.mark.parametrize("protected", [False, True], ids=["open", "protected"])
+@pytest.mark.parametrize(
+    ("sent", "arrived"),
+    [
+        ("session=1AQ-_aaXYZ", None),
+        ("a=1; session=1AQ-_aaXYZ; b=2", "a=1; b=2"),
+        ("session=1AQbbbbX;b=2", "b=2"),
+        ("a=1;  session = 1AQbbbbX ", "a=1"),
+        # several cookies that hold one value, in any order
+        ("session3=z; a=1; session=3AQbbbbX; session2=y", "a=1"),
+        ("login.one=AQlogiXYZ; a=1", "a=1"),
+        # two headers of which a comma made one; a comma inside a value
+        ("a=1,session=1AQbbbbX,b=2,c=3", "a=1;b=2,c=3"),
+        ("a=1,2; session=1AQbbbbX", "a=1,2"),
+        # twice
+        ("session=1AQbbbbX; session=1AQ-_aaY; a=1", "a=1"),
+        # an application's own cookie of such a name, or a name that only looks like it
+        ("session=eyJhIjoxfQ.x; session2=own", "session=eyJhIjoxfQ.x; session2=own"),
+        ("session=1AQccccX", "session=1AQccccX"),
+        ("session=11AQbbbbX", "session=11AQbbbbX"),
+        ("Session=1AQbbbbX; session4=1AQbbbbX", "Session=1AQbbbbX; session4=1AQbbbbX"),
+        ("loginXone=AQlogiXYZ", "loginXone=AQlogiXYZ"),
+        ("a=session=1AQbbbbX; =1AQbbbbX; session", "a=session=1AQbbbbX; =1AQbbbbX; session"),
+        ("a=1;; b", "a=1;; b"),
+    ],
+)
+async def test_cookies_that_the_gateway_sealed_stay_here_on_every_route(
+    node: Node, protected: bool, sent: str, arrived: str | None
+):
+    make = node.protected if protected else node.route
+    await node.serve(make("/"), cookies=COOKIES)
+    assert (await node.ask("/", headers=[("Cookie", sent)])).status == 200
+    assert node.upstream.last.one("cookie") == arrived
+    if protected:
+        assert node.policy.asked[0].one("cookie") == sent.strip()
+
+
+async def test_sealed_cookies_in_two_headers_stay_here(node: Node):
+    await node.serve(node.route("/"), cookies=COOKIES)
+    sent = [("Cookie", "a=1; session=1AQbbbbX"), ("cookie", "session2=y; b=2")]
+    assert (await node.ask("/", headers=sent)).status == 200
+    assert "AQbbbb" not in repr(node.upstream.last.headers)
+    assert "session2" not in repr(node.upstream.last.headers)
+    assert "b=2" in repr(node.upstream.last.headers)
+
+
+async def test_sealed_cookies_do_not_go_on_with_an_upgrade(node: Node):
+    await node.serve(node.route("/"), cookies=COOKIES)
+    upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
+    connection = await node.connect()
+    await connection.send("/", headers=[*upgrade, ("Cookie", "a=1; session=1AQbbbbX")])
+    assert (await connection.head()).status == 101
+    assert node.upstream.last.one("cookie") == "a=1"
+    connection.close()
 
 
 JOINS = [

@@ -37,6 +37,7 @@ class World:
     /shown    hide_credentials off, nothing added of the token
     /told     claims and the access token as headers of the operator's choice
     /login    every auth method, so sessions and the login's cookie, too
+    /open     no plugin
     """
 
     gateway: Gateway
@@ -100,6 +101,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
             await gateway.add_route(path, f"{echo.url}/raw", {"openid-connect": config})
             good = [("Authorization", f"Bearer {idp.access_token(USER)}")]
             await gateway.until(200, path, headers=good)
+        await gateway.add_route("/open", f"{echo.url}/raw")
         yield World(gateway, idp)
 
 
@@ -284,6 +286,24 @@ async def test_cookies_of_the_gateway_stay_here(world: World, path: str) -> None
     request = seen(reply)
     assert EVIL not in request
     assert request.all("cookie") == ["a=1; b=2; sessionid=3; my_session=4"]
+
+
+async def test_sealed_cookies_reach_no_upstream_of_another_route(world: World) -> None:
+    """Neither one without a plugin nor one whose plugin has no sessions."""
+    good = [("Authorization", f"Bearer {world.token()}")]
+    began = await world.gateway.ask("/login", headers=good)
+    session = next(value for value in began.all("set-cookie") if value.startswith("session="))
+    begun = await world.gateway.ask("/login", headers=[("Accept", "text/html")])
+    login = next(value for value in begun.all("set-cookie") if value.startswith("authorization="))
+    sealed = [value.partition(";")[0] for value in (session, login)]
+    assert (began.status, begun.status) == (200, 302)
+    for path, more in (("/open", []), ("/hidden", good)):
+        cookie = f"a=1; {sealed[0]}; session2=x; {sealed[1]}; b=2"
+        request = seen(await world.gateway.ask(path, headers=[("Cookie", cookie), *more]))
+        assert request.all("cookie") == ["a=1; b=2"]
+    own = "session=eyJmbGFzayI6MX0.x.y; authorization=mine; session2=mine"
+    request = seen(await world.gateway.ask("/open", headers=[("Cookie", own)]))
+    assert request.all("cookie") == [own]
 
 
 async def test_with_no_other_cookies_there_is_no_cookie_header(world: World) -> None:

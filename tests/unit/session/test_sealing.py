@@ -14,6 +14,7 @@ from scopegate.session.sealing import (
     associated,
     decode_base64url,
     encode_base64url,
+    mark_of,
     root_from_cluster_secret,
     root_from_secret,
 )
@@ -35,6 +36,13 @@ def test_what_was_sealed_opens_and_needs_no_escaping_in_a_cookie(plaintext: byte
     sealed = seal(plaintext)
     assert unseal(sealed) == plaintext
     assert sealed.replace("-", "").replace("_", "").isalnum()
+
+
+@given(st.binary(max_size=50), st.binary(min_size=32, max_size=32), st.integers(0, 99))
+def test_a_sealed_text_begins_with_its_keys_mark(plaintext: bytes, root: bytes, seed: int) -> None:
+    sealed = seal(plaintext, seed, KeyRing([RingKey(root)]))
+    assert sealed.startswith(mark_of(root))
+    assert mark_of(root) != mark_of(OTHER_ROOT)
 
 
 def test_the_text_holds_nothing_of_the_plaintext_and_differs_each_time() -> None:

@@ -7,12 +7,13 @@ checks that are switched off, issuers that do not answer.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin
+from scopegate.ir.gateway import GatewayCookie
 from scopegate.ir.policy import Step, canonical_json, content_id
 from scopegate.oidc.discovery import DiscoverySettings
 from scopegate.oidc.http import HttpSettings
@@ -23,9 +24,13 @@ from scopegate.plugins.openid_connect.headers import (
     HeaderRules,
     session_header,
 )
-from scopegate.session.sealing import root_from_cluster_secret, root_from_secret
+from scopegate.session.cookies import chunk_names
+from scopegate.session.sealing import mark_of, root_from_cluster_secret, root_from_secret
 
 NAME = "openid-connect"
+
+RingEntry = dict[str, Any]
+"""A key of a ring as JSON: `root`, hex, and `not_after_s`."""
 
 # What a login rests on. A session opens only for a configuration that would have accepted the
 # login by the same rules: else a lax plugin's session would open a strict one (ADR 0004).
@@ -138,14 +143,16 @@ class OpenIdConnectCompiler:
         request = issuer_request(plugin.id, config)
         up = HeaderRules.from_config(config, "upstream")
         down = HeaderRules.from_config(config, "downstream")
+        session_keys = _session_keys(config, context)
+        # Plugins that share a cookie name share the browser's login secret.
+        login_keys = [{"root": context.cluster_secret, "not_after_s": None}]
         step = Step(
             plugin=NAME,
             plugin_id=plugin.id,
             config={
                 "plugin": dict(config),
-                "session_keys": _session_keys(config, context),
-                # Plugins that share a cookie name share the browser's login secret.
-                "login_keys": [{"root": context.cluster_secret, "not_after_s": None}],
+                "session_keys": session_keys,
+                "login_keys": login_keys,
                 "login_rules": _login_rules(config),
                 "facts_key": request.key,
             },
@@ -158,6 +165,7 @@ class OpenIdConnectCompiler:
             | _session_headers(config, "request")
             | {"cookie"},
             downstream_headers=down.names | _session_headers(config, "response"),
+            cookies=frozenset(_cookies(config, session_keys, login_keys)),
             reads_body=True,
             uses_consumers=bool(config["consumer_claims"] or config["anonymous"]),
             findings=tuple(_findings(plugin)),
@@ -168,11 +176,24 @@ def _session_headers(config: Mapping[str, Any], kind: str) -> frozenset[str]:
     return frozenset(session_header(item) for item in config[f"session_{kind}_headers"] or ())
 
 
+def _cookies(
+    config: Mapping[str, Any], session_keys: Sequence[RingEntry], login_keys: Sequence[RingEntry]
+) -> Iterator[GatewayCookie]:
+    def marks(ring: Sequence[RingEntry]) -> tuple[str, ...]:
+        return tuple(mark_of(bytes.fromhex(key["root"])) for key in ring)
+
+    if "session" in config["auth_methods"]:
+        name, *rest = chunk_names(config["session_cookie_name"])
+        yield GatewayCookie(name, marks(session_keys), tuple(rest))
+    if "authorization_code" in config["auth_methods"]:
+        yield GatewayCookie(config["authorization_cookie_name"], marks(login_keys))
+
+
 def _login_rules(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json([config[name] for name in _LOGIN_RULES])).hexdigest()
 
 
-def _session_keys(config: Mapping[str, Any], context: Context) -> list[dict[str, Any]]:
+def _session_keys(config: Mapping[str, Any], context: Context) -> list[RingEntry]:
     """The key ring, newest first: a former secret opens what it sealed until that has expired."""
 
     def root(secret: str | None) -> str:
@@ -182,7 +203,7 @@ def _session_keys(config: Mapping[str, Any], context: Context) -> list[dict[str,
 
     clocks = (config["session_absolute_timeout"], config["session_rolling_timeout"])
     longest_s = next((clock for clock in clocks if clock), _FORMER_SECRET_CAP_S)
-    keys: list[dict[str, Any]] = [{"root": root(config["session_secret"]), "not_after_s": None}]
+    keys: list[RingEntry] = [{"root": root(config["session_secret"]), "not_after_s": None}]
     for secret, replaced_at_s in context.former_session_secrets:
         former = {"root": root(secret), "not_after_s": int(replaced_at_s + longest_s)}
         if former["root"] not in {key["root"] for key in keys}:
