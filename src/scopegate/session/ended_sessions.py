@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 
 from scopegate.session.sealing import associated
-from scopegate.session.session import RENEWED_GRACE_S, Session, Timeouts
+from scopegate.session.session import LATE_ANSWER_S, RENEWED_GRACE_S, Session, Timeouts
 from scopegate.session.shared_state import SharedState
 
 FOREVER_S = 10 * 365 * 86400
@@ -40,11 +40,18 @@ class EndedSessions:
         )
 
     async def is_ended(self, session: Session, now_s: int) -> bool:
-        """Whether the session was ended, or this generation of it superseded long enough ago."""
+        """Whether the session was ended, or this generation of it superseded long enough ago.
+
+        A cookie that was written just before the renewal may have come to the browser after the
+        renewed one, in a slow answer, and have taken its place. So it stays good.
+        """
         if await self._state.get(_end_key(session)) is not None:
             return True
-        ends_at_s = await self._state.get(_generation_key(session))
-        return ends_at_s is not None and now_s >= int(ends_at_s)
+        ends_at = await self._state.get(_generation_key(session))
+        if ends_at is None or now_s < int(ends_at):
+            return False
+        renewed_at_s = int(ends_at) - RENEWED_GRACE_S
+        return session.last_used_at_s < renewed_at_s - LATE_ANSWER_S
 
 
 def ended_ttl_s(session: Session, timeouts: Timeouts, now_s: int) -> float:

@@ -16,6 +16,8 @@ TOUCH_AFTER_S = 60
 """`last_used_at_s` is written again at most this often."""
 RENEWED_GRACE_S = 10
 """How long the generation before stays good, so that requests under way survive."""
+LATE_ANSWER_S = 60
+"""How long an answer with a cookie may be on its way: the upstream says when it goes out."""
 
 _FORMAT = 1
 _ID_BYTES = 24
@@ -44,7 +46,7 @@ class Session:
     audience         whom the session is for (`session_audience`)
     created_at_s     the login: absolute clock
     issued_at_s      this generation: rolling clock
-    last_used_at_s   as exact as TOUCH_AFTER_S: idling clock
+    last_used_at_s   when it was written, as exact as TOUCH_AFTER_S: idling clock
     """
 
     id: str = field(repr=False)
@@ -144,7 +146,9 @@ def check_clocks(session: Session, timeouts: Timeouts, now_s: int) -> ClockState
 
     A clock has run out when its time is reached. A use is written down at most once a minute, or
     once in a quarter of an idling timeout below four minutes: there a minute would log people out
-    who are at work. Source: contract openid-connect.md §10.
+    who are at work. In the last such stretch before a renewal it is not: the answer might overtake
+    the renewal's, and bring the generation back that is about to end.
+    Source: contract openid-connect.md §10.
     """
     clocks = (
         (Clock.ABSOLUTE, session.created_at_s, timeouts.absolute_s),
@@ -155,14 +159,23 @@ def check_clocks(session: Session, timeouts: Timeouts, now_s: int) -> ClockState
     for clock, clock_left_s in left_s.items():
         if clock_left_s <= 0:
             return ClockState(expired=clock, needs_touch=False, needs_renewal=False, left_s=0)
-    unused_s = now_s - session.last_used_at_s
-    age_s = now_s - session.issued_at_s
+    touch_after_s = min(TOUCH_AFTER_S, timeouts.idling_s / 4)
+    is_unused = timeouts.idling_s > 0 and now_s - session.last_used_at_s >= touch_after_s
+    renewal_in_s = session.issued_at_s + timeouts.rolling_s * 3 / 4 - now_s
+    needs_renewal = timeouts.rolling_s > 0 and renewal_in_s <= 0
+    renews_soon = timeouts.rolling_s > 0 and 0 < renewal_in_s <= touch_after_s
     return ClockState(
         expired=None,
-        needs_touch=timeouts.idling_s > 0 and unused_s >= min(TOUCH_AFTER_S, timeouts.idling_s / 4),
-        needs_renewal=timeouts.rolling_s > 0 and age_s >= timeouts.rolling_s * 3 / 4,
+        needs_touch=is_unused and not renews_soon,
+        needs_renewal=needs_renewal,
         left_s=int(min(left_s.values())) if left_s else None,
     )
+
+
+def unused_life_s(timeouts: Timeouts) -> float | None:
+    """How long a cookie opens after it was written, if it is not used; None: for ever."""
+    clocks = (timeouts.idling_s, timeouts.rolling_s, timeouts.absolute_s)
+    return min((limit_s for limit_s in clocks if limit_s), default=None)
 
 
 def encode_tokens(tokens: Tokens) -> bytes:

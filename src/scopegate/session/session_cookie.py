@@ -96,10 +96,7 @@ class SessionCookie:
         sealed = read_chunked(cookie_header, self._settings.name)
         if sealed is None:
             return NoSession(NotASession.ABSENT)
-        plaintext = self._ring.unseal(
-            sealed, Purpose.SESSION, self._associated_data(bound), now_s=now_s
-        )
-        session = decode_session(plaintext) if plaintext is not None else None
+        session = self._unsealed(sealed, bound, now_s)
         if session is None:
             return NoSession(NotASession.NOT_AUTHENTIC)
         clocks = check_clocks(session, self._timeouts, now_s)
@@ -112,6 +109,22 @@ class SessionCookie:
             or clocks.needs_renewal
             or not self._ring.is_current(sealed),
         )
+
+    def authentic(
+        self, cookie_header: str | None, *, bound: Mapping[str, str], now_s: int
+    ) -> Session | None:
+        """The session that the cookie was written for, whatever the clocks say: to end it.
+
+        Raises CookieRepeated.
+        """
+        sealed = read_chunked(cookie_header, self._settings.name)
+        return self._unsealed(sealed, bound, now_s) if sealed is not None else None
+
+    def _unsealed(self, sealed: str, bound: Mapping[str, str], now_s: int) -> Session | None:
+        plaintext = self._ring.unseal(
+            sealed, Purpose.SESSION, self._associated_data(bound), now_s=now_s
+        )
+        return decode_session(plaintext) if plaintext is not None else None
 
     def save(
         self,

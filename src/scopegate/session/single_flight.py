@@ -4,6 +4,9 @@ A flight: the first asker takes a lease in the shared state, asks the identity p
 the outcome, sealed, for those who come late. In a process all askers wait for one task; other
 processes look for the outcome every few milliseconds. The holder renews its lease while it works,
 so that a dead one is noticed soon and a slow one never.
+
+A slow answer may bring a browser back to tokens that a refresh has replaced. So the newest tokens
+of a session are kept for as long as such a cookie opens: nobody has to spend a spent token.
 Source: contract openid-connect.md §12, §22 (5).
 """
 
@@ -16,8 +19,22 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from scopegate.session.sealing import KeyRing, Purpose, RandomBytes, associated
-from scopegate.session.session import Session, Tokens, decode_tokens, encode_tokens
+from scopegate.session.sealing import (
+    KeyRing,
+    Purpose,
+    RandomBytes,
+    TooLargeToSeal,
+    associated,
+)
+from scopegate.session.session import (
+    LATE_ANSWER_S,
+    Session,
+    Timeouts,
+    Tokens,
+    decode_tokens,
+    encode_tokens,
+    unused_life_s,
+)
 from scopegate.session.shared_state import SharedState, SharedStateUnavailable
 
 RefreshWork = Callable[[], Awaitable[Tokens]]
@@ -75,11 +92,13 @@ class RefreshFlight:
         state: SharedState,
         ring: KeyRing,
         random_bytes: RandomBytes,
+        timeouts: Timeouts,
         times: FlightTimes = FlightTimes(),
     ) -> None:
-        """`ring`: the one of the sessions; the outcome is sealed with it."""
+        """`ring` and `timeouts`: those of the sessions; the outcome is sealed with the ring."""
         self._state = state
         self._ring = ring
+        self._newest_ttl_s = (unused_life_s(timeouts) or _NEWEST_LIMIT_S) + LATE_ANSWER_S
         self._random_bytes = random_bytes
         self._times = times
         self._tasks: dict[str, asyncio.Task[Tokens]] = {}
@@ -94,10 +113,27 @@ class RefreshFlight:
         key = _flight_key(session)
         task = self._tasks.get(key)
         if task is None:
-            task = asyncio.create_task(self._fly(key, work, now_s))
+            task = asyncio.create_task(self._fly(key, _newest_key(session), work, now_s))
             self._tasks[key] = task
             task.add_done_callback(lambda done: self._land(key, done))
         return await asyncio.shield(task)
+
+    async def newer(self, session: Session, *, now_s: int) -> Tokens | None:
+        """Tokens that a refresh has put in place of the session's, where its cookie missed that.
+
+        Which are newer is told by when they end: a store that missed a refresh must not bring
+        spent tokens back. Raises SharedStateUnavailable.
+        """
+        key = _newest_key(session)
+        sealed = await self._state.get(key)
+        if sealed is None:
+            return None
+        tokens = self._tokens_in(self._unseal(key, sealed, now_s))
+        ends_at_s = session.tokens.access_expires_at_s
+        if tokens is None or ends_at_s is None:
+            return None
+        is_newer = tokens.access_expires_at_s is None or tokens.access_expires_at_s > ends_at_s
+        return tokens if is_newer else None
 
     async def drain(self) -> None:
         """Wait for the flights under way: before the process leaves."""
@@ -108,7 +144,7 @@ class RefreshFlight:
         if not task.cancelled():
             task.exception()  # seen, even if every asker went away
 
-    async def _fly(self, key: str, work: RefreshWork, now_s: int) -> Tokens:
+    async def _fly(self, key: str, newest_key: str, work: RefreshWork, now_s: int) -> Tokens:
         holder = self._random_bytes(16)
         try:
             async with asyncio.timeout(self._times.wait_s):
@@ -121,7 +157,7 @@ class RefreshFlight:
             return self._read_outcome(key, outcome, now_s)
         beat = asyncio.create_task(self._beat(key, holder))
         try:
-            return await self._work(key, work)
+            return await self._work(key, newest_key, work)
         finally:
             beat.cancel()
             with suppress(SharedStateUnavailable):
@@ -144,7 +180,7 @@ class RefreshFlight:
                 return outcome
             await asyncio.sleep(self._times.poll_s)
 
-    async def _work(self, key: str, work: RefreshWork) -> Tokens:
+    async def _work(self, key: str, newest_key: str, work: RefreshWork) -> Tokens:
         """Do the work and leave its outcome. A failure never overwrites an outcome."""
         try:
             async with asyncio.timeout(self._times.work_s):
@@ -163,10 +199,12 @@ class RefreshFlight:
                 key, RefreshUnavailable("refresh_failed", "the refresh failed in another worker")
             )
             raise
-        sealed = self._seal(key, _TOKENS + encode_tokens(tokens))
+        outcome = _TOKENS + encode_tokens(tokens)
         # The former tokens are spent: without the store this worker at least has the new ones.
-        with suppress(SharedStateUnavailable):
-            await self._state.put(key, sealed, self._times.keep_s)
+        # What is too large to seal is too large for a cookie, and refused there.
+        with suppress(SharedStateUnavailable, TooLargeToSeal):
+            await self._state.put(newest_key, self._seal(newest_key, outcome), self._newest_ttl_s)
+            await self._state.put(key, self._seal(key, outcome), self._times.keep_s)
         return tokens
 
     async def _leave_failure(self, key: str, failure: RefreshFailed) -> None:
@@ -184,20 +222,27 @@ class RefreshFlight:
         ).encode()
 
     def _read_outcome(self, key: str, sealed: bytes, now_s: int) -> Tokens:
-        outcome = self._ring.unseal(
-            sealed.decode("ascii", "replace"), Purpose.SHARED, associated(key), now_s=now_s
-        )
+        outcome = self._unseal(key, sealed, now_s)
         if outcome is None:
             # A worker with a newer ring; to refresh again would spend a spent token.
             raise RefreshUnavailable("refresh_outcome_unreadable", "sealed with another ring")
         kind, content = outcome[:1], outcome[1:]
         if kind == _TOKENS:
-            tokens = decode_tokens(content)
+            tokens = self._tokens_in(outcome)
             if tokens is None:
                 raise RefreshUnavailable("refresh_outcome_unreadable", "written by another version")
             return tokens
         reason, detail = json.loads(content)
         raise (RefreshRefused if kind == _REFUSED else RefreshUnavailable)(reason, detail)
+
+    def _unseal(self, key: str, sealed: bytes, now_s: int) -> bytes | None:
+        return self._ring.unseal(
+            sealed.decode("ascii", "replace"), Purpose.SHARED, associated(key), now_s=now_s
+        )
+
+    @staticmethod
+    def _tokens_in(outcome: bytes | None) -> Tokens | None:
+        return decode_tokens(outcome[1:]) if outcome and outcome[:1] == _TOKENS else None
 
     async def _beat(self, key: str, holder: bytes) -> None:
         """Renew the lease for as long as it is ours."""
@@ -218,6 +263,9 @@ async def claim_once(state: SharedState, state_id: str, ttl_s: float) -> bool:
     return await state.put_if_absent(key, b"", ttl_s)
 
 
+_NEWEST_LIMIT_S = 30 * 86400
+"""How long newest tokens are kept where no clock ends a session."""
+
 _TOKENS = b"T"
 _REFUSED = b"R"
 _UNAVAILABLE = b"U"
@@ -231,6 +279,10 @@ def _flight_key(session: Session) -> str:
     tokens = session.tokens
     parts = associated(session.id, tokens.access or "", tokens.refresh or "")
     return "refresh:" + hashlib.sha256(parts).hexdigest()
+
+
+def _newest_key(session: Session) -> str:
+    return "newest:" + hashlib.sha256(associated(session.id)).hexdigest()
 
 
 def _lease_key(key: str) -> str:

@@ -240,3 +240,54 @@ async def test_a_session_does_not_care_who_else_refreshes(world: World) -> None:
     assert [type(answer) for answer in answers] == [Continue, Continue]
     assert allowed(answers[0]).subject != allowed(answers[1]).subject
     assert refreshes(world) == 2
+
+
+# A slow answer brings an older cookie after a newer one
+
+
+async def test_a_browser_that_fell_back_to_spent_tokens_gets_the_newest(world: World) -> None:
+    """The answer to a request before the refresh may be the last to arrive."""
+    visitor = await logged_in(world)
+    fallen_back = visitor.copy()
+    for _ in range(2):
+        world.clock.advance(TOKEN_LIFE_S - 10)
+        newest = upstream(await visitor.get("/oidc"))["authorization"]
+    # Longer than the outcome of a refresh is kept for requests under way.
+    world.clock.advance(120)
+    assert upstream(await fallen_back.get("/oidc"))["authorization"] == newest
+    assert refreshes(world) == 2
+    world.clock.advance(TOKEN_LIFE_S - 130)
+    allowed(await fallen_back.get("/oidc"))
+    assert refreshes(world) == 3
+
+
+async def test_fallen_back_and_the_newest_end_too_so_that_one_refresh_is_due(
+    world: World,
+) -> None:
+    visitor = await logged_in(world)
+    fallen_back = visitor.copy()
+    world.clock.advance(TOKEN_LIFE_S)
+    allowed(await visitor.get("/oidc"))
+    world.clock.advance(TOKEN_LIFE_S)
+    allowed(await fallen_back.get("/oidc"))
+    assert refreshes(world) == 2
+    assert upstream(await visitor.get("/oidc")) == upstream(await fallen_back.get("/oidc"))
+    assert refreshes(world) == 2
+
+
+async def test_a_slow_answer_from_before_a_renewal_logs_nobody_out(world: World) -> None:
+    visitor = await logged_in(world, session_rolling_timeout=1200, session_idling_timeout=0)
+    world.clock.advance(895)
+    slow = visitor.copy()
+    allowed(await slow.get("/oidc"))  # refreshed, and the upstream takes its time
+    world.clock.advance(10)
+    allowed(await visitor.get("/oidc"))
+    world.clock.advance(11)
+    allowed(await slow.get("/oidc"))
+    # Whoever has neither of the two cookies has one that is over.
+    other = await logged_in(world, session_rolling_timeout=1200, session_idling_timeout=0)
+    stolen = other.copy()
+    world.clock.advance(905)
+    allowed(await other.get("/oidc"))
+    world.clock.advance(11)
+    refused(await stolen.fetch("/oidc"), 401, "session_ended")

@@ -265,6 +265,14 @@ async def test_disable_session_names_methods_that_start_none(world: World) -> No
     assert visitor.has_session
 
 
+async def test_a_session_of_such_a_method_that_began_elsewhere_does_not_open(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    token = world.idp.access_token("Blog_with_scope")
+    allowed(await visitor.fetch("/oidc", authorization=f"Bearer {token}"))
+    visitor.plugin = await world.plugin(disable_session=["bearer"])
+    refused(await visitor.fetch("/oidc"), 401, "session_method_not_enabled")
+
+
 async def test_reverify_looks_at_the_tokens_of_the_session_again(world: World) -> None:
     visitor = world.visitor(await world.plugin(reverify=True))
     await visitor.log_in()
@@ -368,6 +376,57 @@ async def test_the_copied_cookie_stays_dead_until_it_would_have_expired(world: W
     other_worker = copy.copy()
     other_worker.plugin = await world.plugin(session_idling_timeout=0)
     refused(await other_worker.fetch("/oidc"), 401, "session_ended")
+
+
+async def test_a_logout_with_a_cookie_of_before_ends_what_was_renewed_since(world: World) -> None:
+    """A thief who renews the session leaves its owner with a cookie that opens nothing."""
+    config = {"logout_query_arg": "logout", "logout_methods": ["GET"]}
+    owner = await logged_in(world, session_idling_timeout=0, **config)
+    thief = owner.copy()
+    world.clock.advance(2700)
+    allowed(await thief.get("/oidc"))
+    world.clock.advance(11)
+    refused(await owner.copy().fetch("/oidc"), 401, "session_ended")
+    redirected(await owner.get("/oidc?logout=1"), "logout")
+    refused(await thief.fetch("/oidc"), 401, "session_ended")
+
+
+async def test_a_logout_with_a_cookie_that_ran_out_ends_the_copy_that_was_used(
+    world: World,
+) -> None:
+    config = {"logout_query_arg": "logout", "logout_methods": ["GET"]}
+    owner = await logged_in(world, session_idling_timeout=900, **config)
+    thief = owner.copy()
+    world.clock.advance(600)
+    allowed(await thief.get("/oidc"))
+    world.clock.advance(600)
+    redirected(await owner.get("/oidc?logout=1"), "logout")
+    refused(await thief.fetch("/oidc"), 401, "session_ended")
+
+
+async def test_a_login_ends_the_session_whose_cookie_it_replaces_though_it_ran_out(
+    world: World,
+) -> None:
+    owner = await logged_in(world, session_idling_timeout=900)
+    thief = owner.copy()
+    world.clock.advance(600)
+    allowed(await thief.get("/oidc"))
+    world.clock.advance(600)
+    allowed(await owner.log_in())
+    refused(await thief.fetch("/oidc"), 401, "session_ended")
+    allowed(await owner.get("/oidc"))
+
+
+async def test_a_logout_ends_a_session_that_this_configuration_does_not_take(world: World) -> None:
+    config = {"logout_query_arg": "logout", "logout_methods": ["GET"]}
+    taking = await world.plugin(**config)
+    visitor = world.visitor(taking)
+    token = world.idp.access_token("Blog_with_scope")
+    allowed(await visitor.fetch("/oidc", authorization=f"Bearer {token}"))
+    copy = visitor.copy()
+    visitor.plugin = await world.plugin(auth_methods=["session", "authorization_code"], **config)
+    redirected(await visitor.get("/oidc?logout=1"), "logout")
+    refused(await copy.fetch("/oidc"), 401, "session_ended")
 
 
 async def test_logout_methods_decide(world: World) -> None:

@@ -79,9 +79,20 @@ async def test_a_second_renewal_of_the_same_cookie_does_not_put_its_end_off(
     state: MemoryState,
 ) -> None:
     ended = EndedSessions(state, Timeouts())
-    await ended.supersede(a_session(), NOW_S)
-    await ended.supersede(a_session(), NOW_S + 9)
-    assert await ended.is_ended(a_session(), NOW_S + 10)
+    await ended.supersede(a_session(), NOW_S + 2700)
+    await ended.supersede(a_session(), NOW_S + 2709)
+    assert await ended.is_ended(a_session(), NOW_S + 2710)
+
+
+@pytest.mark.parametrize(("before_s", "is_ended"), [(61, True), (60, False), (0, False)])
+async def test_a_cookie_that_may_have_overtaken_the_renewed_one_stays_good(
+    state: MemoryState, before_s: int, is_ended: bool
+) -> None:
+    ended = EndedSessions(state, Timeouts())
+    renewed_at_s = NOW_S + 2700
+    await ended.supersede(a_session(), renewed_at_s)
+    written = a_session().touched(renewed_at_s - before_s)
+    assert await ended.is_ended(written, renewed_at_s + 10) == is_ended
 
 
 async def test_a_superseded_cookie_stays_dead_until_its_rolling_clock_runs_out(

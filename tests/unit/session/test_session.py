@@ -207,3 +207,24 @@ def test_anything_else_is_no_session(data: bytes) -> None:
 def test_no_token_shows_in_a_repr() -> None:
     assert "token" not in repr(a_session()).replace("tokens=Tokens(", "")
     assert a_session().id not in repr(a_session())
+
+
+def test_a_use_just_before_a_renewal_is_not_written_down() -> None:
+    """Its answer might overtake the renewal's."""
+    session = a_session(last_used_at_s=NOW_S + 2500)
+    for age_s, touched, renewed in ((2639, True, False), (2640, False, False), (2700, True, True)):
+        clocks = check_clocks(session, DEFAULTS, NOW_S + age_s)
+        assert (clocks.needs_touch, clocks.needs_renewal) == (touched, renewed)
+
+
+@pytest.mark.parametrize("idling_s", [20, 60, 900])
+def test_who_is_at_work_is_never_logged_out_for_idling(idling_s: int) -> None:
+    timeouts = Timeouts(idling_s=idling_s, rolling_s=3600, absolute_s=0)
+    session = a_session()
+    for now_s in range(NOW_S, NOW_S + 8000, idling_s // 4):
+        clocks = check_clocks(session, timeouts, now_s)
+        assert clocks.expired is None
+        if clocks.needs_renewal:
+            session = session.renewed(now_s)
+        elif clocks.needs_touch:
+            session = session.touched(now_s)

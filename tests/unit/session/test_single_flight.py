@@ -11,7 +11,7 @@ import pytest
 
 from scopegate.session.memory_state import MemoryState
 from scopegate.session.sealing import KeyRing
-from scopegate.session.session import Tokens, encode_session
+from scopegate.session.session import LATE_ANSWER_S, Timeouts, Tokens, encode_session
 from scopegate.session.shared_state import SharedState, SharedStateUnavailable
 from scopegate.session.single_flight import (
     FlightTimes,
@@ -52,7 +52,11 @@ def worker(
     state: SharedState, seed: int = 1, keys: KeyRing | None = None, times: FlightTimes = QUICK
 ) -> RefreshFlight:
     return RefreshFlight(
-        state=state, ring=keys or ring(), random_bytes=random_source(seed), times=times
+        state=state,
+        ring=keys or ring(),
+        random_bytes=random_source(seed),
+        timeouts=Timeouts(),
+        times=times,
     )
 
 
@@ -340,7 +344,7 @@ WORKER = """
 import asyncio, json, secrets, sys, time
 from pathlib import Path
 from scopegate.session.sealing import KeyRing, RingKey
-from scopegate.session.session import Tokens, decode_session
+from scopegate.session.session import Timeouts, Tokens, decode_session
 from scopegate.session.single_flight import FlightTimes, RefreshFlight
 from scopegate.session.sqlite_state import SqliteState
 
@@ -358,6 +362,7 @@ async def main():
         state=SqliteState(folder / "state", time.time),
         ring=KeyRing([RingKey(bytes(range(32)))]),
         random_bytes=secrets.token_bytes,
+        timeouts=Timeouts(),
         times=FlightTimes(lease_s=0.5, beat_s=0.1),
     )
     (folder / ("ready" + number)).touch()
@@ -405,3 +410,53 @@ async def test_a_killed_worker_process_is_succeeded_by_the_next(tmp_path: Path) 
     (output, _) = await heir.communicate()
     assert len(set(json.loads(output))) == 1
     assert (tmp_path / "asked").read_text() == "xx"
+
+
+async def test_the_newest_tokens_are_kept_for_cookies_that_missed_the_refresh(
+    state: MemoryState,
+) -> None:
+    provider = Provider()
+    await refresh(worker(state), provider)
+    assert await worker(state, 2).newer(a_session(), now_s=NOW_S) == NEW
+    assert await worker(state, 2).newer(a_session(tokens=NEW), now_s=NOW_S) is None
+    assert await worker(state, 2).newer(a_session(seed=2), now_s=NOW_S) is None
+
+
+async def test_tokens_that_end_earlier_are_not_newer(state: MemoryState) -> None:
+    """The store missed the last refresh: what it holds is spent."""
+    await refresh(worker(state), Provider())
+    session = a_session(tokens=replace(NEW, access_expires_at_s=NOW_S + 900))
+    assert await worker(state).newer(session, now_s=NOW_S) is None
+
+
+async def test_what_another_ring_sealed_is_nothing_newer(state: MemoryState) -> None:
+    await refresh(worker(state), Provider())
+    other = worker(state, keys=ring(OTHER_ROOT))
+    assert await other.newer(a_session(), now_s=NOW_S) is None
+
+
+async def test_the_newest_tokens_are_kept_as_long_as_an_unused_cookie_opens() -> None:
+    class Listening(MemoryState):
+        ttls: dict[str, float] = {}
+
+        async def put(self, key: str, value: bytes, ttl_s: float) -> None:
+            self.ttls[key.partition(":")[0]] = ttl_s
+            await super().put(key, value, ttl_s)
+
+    flight = RefreshFlight(
+        state=Listening(time.monotonic),
+        ring=ring(),
+        random_bytes=random_source(),
+        timeouts=Timeouts(idling_s=0, rolling_s=7200, absolute_s=0),
+        times=QUICK,
+    )
+    await refresh(flight, Provider())
+    assert Listening.ttls["newest"] == 7200 + LATE_ANSWER_S
+
+
+async def test_tokens_that_are_too_large_to_keep_are_given_out_all_the_same(
+    state: MemoryState,
+) -> None:
+    huge = replace(NEW, id="x" * 60_000)
+    assert await refresh(worker(state), Provider(huge)) == huge
+    assert await worker(state).newer(a_session(), now_s=NOW_S) is None

@@ -175,8 +175,7 @@ class OpenIdConnect:
 
     async def _end(self, request: Request, client: Client) -> Outcome:
         """Logout. It needs no session; one that is there is over before anything else."""
-        session = await self._sessions.open(request)
-        ended = session.session if isinstance(session, OpenSession) else None
+        ended = self._sessions.brought(request)
         if ended is not None:
             await self._sessions.end(ended)
             client = self._clients.by_id(ended.client_id)
@@ -200,13 +199,14 @@ class OpenIdConnect:
         The code of such a callback is never redeemed: it may be somebody else's.
         """
         client = self._clients.by_id(finish.client_id)
+        former = self._sessions.brought(request)
         if isinstance(finish, Matched) and await self._login.is_first_use(finish):
             try:
                 logged_in = await self._login.finish(callback, finish)
             except (TokenRefused, IdpRefused) as problem:
-                if isinstance(session, OpenSession) and self._unauthorized_ends_session:
+                if former is not None and self._unauthorized_ends_session:
                     # The browser loses its cookies below; a copy of them must not live on.
-                    await self._sessions.end(session.session)
+                    await self._sessions.end(former)
                 return await self._unauthenticated(
                     request,
                     arguments,
@@ -215,7 +215,6 @@ class OpenIdConnect:
                     problem.detail,
                     headers=self._login.forget(request),
                 )
-            former = session.session if isinstance(session, OpenSession) else None
             entry = Entry(logged_in.identity, logged_in=logged_in, former_session=former)
             return await self._admission.admit(request, arguments, entry)
         if isinstance(session, OpenSession):

@@ -62,7 +62,7 @@ class Entry:
 
     open_session     the session that it came from
     logged_in        the login that it finishes
-    former_session   the live session that a finished login replaces
+    former_session   the session whose cookie a finished login replaces
     credential       where the credential stood in the request
     tokens           the token endpoint's answer, when it was asked just now
     """

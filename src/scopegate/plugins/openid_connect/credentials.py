@@ -111,7 +111,10 @@ class Credentials:
         self._jwt_session_cookie = config["jwt_session_cookie"]
         self._jwt_session_claim = config["jwt_session_claim"]
         self._flight = RefreshFlight(
-            state=ports.shared, ring=sessions.ring, random_bytes=ports.random_bytes
+            state=ports.shared,
+            ring=sessions.ring,
+            random_bytes=ports.random_bytes,
+            timeouts=sessions.timeouts,
         )
 
     def places_in(self, request: Request) -> list[Place]:
@@ -156,6 +159,12 @@ class Credentials:
             raise SessionOver(
                 "session_token_expired", "the access token of the session has expired"
             )
+        newer = await self._flight.newer(session, now_s=int(self._ports.now()))
+        if newer is not None and not self._is_ending(newer):
+            return newer
+        if newer is not None:
+            session = replace(session, tokens=newer)
+            former = _identity_of(session)
         refresh_token = session.tokens.refresh
         if refresh_token is None:
             raise SessionOver(

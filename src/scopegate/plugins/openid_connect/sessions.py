@@ -53,7 +53,7 @@ class Sessions:
             secure=config["session_cookie_secure"],
             same_site=config["session_cookie_same_site"],
         )
-        self._timeouts = Timeouts(
+        self.timeouts = Timeouts(
             idling_s=config["session_idling_timeout"],
             rolling_s=config["session_rolling_timeout"],
             absolute_s=config["session_absolute_timeout"],
@@ -61,11 +61,11 @@ class Sessions:
         self._cookie = SessionCookie(
             ring=self.ring,
             settings=self._settings,
-            timeouts=self._timeouts,
+            timeouts=self.timeouts,
             audience=self._audience,
             binding=step["login_rules"],
         )
-        self._ended = EndedSessions(ports.shared, self._timeouts)
+        self._ended = EndedSessions(ports.shared, self.timeouts)
         self._request_headers = tuple(config["session_request_headers"] or ())
         self._response_headers = tuple(config["session_response_headers"] or ())
 
@@ -94,11 +94,24 @@ class Sessions:
             return Absent(found.reason.value, found.is_cookie_there)
         # A session that a bearer token began (of whatever client) must not open a configuration
         # that wants a login of its own; one that knows nothing but sessions takes any.
-        if self._methods and found.session.method not in self._methods:
+        method = found.session.method
+        if method in self._disabled_for or (self._methods and method not in self._methods):
             return Absent("session_method_not_enabled", cookie_there=True)
         if await self._ended.is_ended(found.session, now_s):
             return Absent("session_ended", cookie_there=True)
         return found
+
+    def brought(self, request: Request) -> Session | None:
+        """The session whose cookie the request brings, alive or not. Raises CookieRepeated.
+
+        Only to end it: a copy may have been renewed while this cookie ran out, and whoever logs
+        out means the session and not the cookie.
+        """
+        if not self.enabled:
+            return None
+        return self._cookie.authentic(
+            request.header("cookie"), bound=self._bound(request), now_s=int(self._ports.now())
+        )
 
     def begin(self, identity: Identity, issuer: str) -> Session | None:
         """A session for a fresh identity, or None where this method starts none."""
@@ -141,7 +154,7 @@ class Sessions:
         if clocks.needs_renewal:
             await self._ended.supersede(session, now_s)
             session = session.renewed(now_s)
-        elif clocks.needs_touch:
+        else:
             session = session.touched(now_s)
         return session, self.save(session, request)
 
@@ -170,9 +183,9 @@ class Sessions:
             return []
         now_s = int(self._ports.now())
         clocks = {
-            "absolute-timeout": (self._timeouts.absolute_s, session.created_at_s),
-            "rolling-timeout": (self._timeouts.rolling_s, session.issued_at_s),
-            "idling-timeout": (self._timeouts.idling_s, session.last_used_at_s),
+            "absolute-timeout": (self.timeouts.absolute_s, session.created_at_s),
+            "rolling-timeout": (self.timeouts.rolling_s, session.issued_at_s),
+            "idling-timeout": (self.timeouts.idling_s, session.last_used_at_s),
         }
         left_s = {
             name: int(max(since_s + limit_s - now_s, 0))
