@@ -173,7 +173,7 @@ class _Nested(_Endpoints):
         """Replaces the parent, or makes one and points to it."""
         writer = self._writer()
         async with self._ports.store.write() as tx:
-            child = self._schema.complete(await self._found(tx, call, self._schema))
+            child = await self._found(tx, call, self._schema)
             reference = child[self._field]
             key = reference or {"id": writer.makings.new_uuid()}
             document = await writer.put(tx, self._parent.kind, key, call.sent)

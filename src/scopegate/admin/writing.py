@@ -61,7 +61,6 @@ class Writer:
         stored = await tx.get(kind, key)
         if stored is None:
             raise missing_entity(key)
-        stored = schema.complete(stored)
         arguments = {**(fixed or {}), **_typed(schema, sent, stored)}
         _must_agree(arguments, {"id": stored["id"]})
         for name in ("id", "created_at"):

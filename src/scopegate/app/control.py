@@ -31,12 +31,14 @@ from scopegate.app.serving import server_of
 from scopegate.app.setting_values import ListenAddress
 from scopegate.app.settings import Settings
 from scopegate.compile.gateway import CompileSettings, compile_gateway
+from scopegate.entities.kinds import completion, entity_schemas
 from scopegate.envoy.ads import AdsServer
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import Listener, TlsIdentity
 from scopegate.oidc.discovery import fetch_issuer
 from scopegate.plugins.openid_connect.lower import NAME as OPENID_CONNECT
 from scopegate.plugins.openid_connect.lower import OpenIdConnectCompiler
+from scopegate.plugins.registry import PLUGIN_TYPES
 from scopegate.store.protocol import StoreUnavailable
 from scopegate.store.sqlite import open_sqlite
 from scopegate.telemetry.logging import logger
@@ -51,7 +53,10 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
     """Serve until SIGTERM or SIGINT."""
     settings, prefix = handover.settings, handover.prefix
     store = await open_sqlite(
-        settings.sqlite_path, random_bytes=secrets.token_bytes, now_s=time.time
+        settings.sqlite_path,
+        random_bytes=secrets.token_bytes,
+        now_s=time.time,
+        complete=completion(entity_schemas(PLUGIN_TYPES)),
     )
     client = AiohttpClient(settings.lua_ssl_trusted_certificate, observe=metrics.idp_answered)
     # Envoy may answer before the publisher is there; then nothing has been handed out yet.

@@ -56,23 +56,45 @@ def default_of(field: Field, makings: Makings | None = None) -> Any:
     return None
 
 
+def complete(fields: Mapping[str, Field], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored document with every field, in their order, though another version wrote it.
+
+    What an older version did not know gets its default (null where it would be made); what only a
+    newer one knows stays behind the others, and is refused at the next write.
+    """
+    completed = {
+        name: _completed(field, stored[name]) if name in stored else default_of(field)
+        for name, field in fields.items()
+    }
+    completed.update({name: value for name, value in stored.items() if name not in fields})
+    return completed
+
+
 def show(
     fields: Mapping[str, Field], shorthands: Mapping[str, Shorthand], document: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The document as the Admin API shows it: every field, deprecated names beside the new ones.
-
-    A document that an older version wrote gets the defaults of fields that it does not know.
-    """
+    """The document as the Admin API shows it: deprecated names beside the new ones."""
     shown: dict[str, Any] = {}
     for name, field in fields.items():
-        value = document[name] if name in document else default_of(field)
-        if field.type == "record" and isinstance(value, dict):
+        value = document.get(name)
+        if field.type == "record" and isinstance(value, dict) and not field.abstract:
             value = show(field.fields, field.shorthands, value)
         shown[name] = value
     for name, shorthand in shorthands.items():
         if shorthand.collapse is not None:
             shown[name] = shorthand.collapse(document)
     return shown
+
+
+def _completed(field: Field, value: Any) -> Any:
+    match field.type:
+        case "record" if isinstance(value, dict) and not field.abstract:
+            return complete(field.fields, value)
+        case "array" | "set" if isinstance(value, list) and field.elements is not None:
+            return [_completed(field.elements, member) for member in value]
+        case "map" if isinstance(value, dict) and field.values is not None:
+            return {key: _completed(field.values, member) for key, member in value.items()}
+    return value
 
 
 def _made(name: str, field: Field, sent: bool, value: Any, makings: Makings) -> Any:

@@ -15,7 +15,7 @@ from scopegate.entities.checking import check_document, check_value
 from scopegate.entities.description import describe_schema
 from scopegate.entities.entity_checks import EntityCheck
 from scopegate.entities.fields import Field, Shorthand
-from scopegate.entities.filling import Makings, fill, show
+from scopegate.entities.filling import Makings, complete, fill, show
 from scopegate.entities.inference import infer, infer_value
 from scopegate.entities.merging import merge
 from scopegate.entities.shorthands import expand_shorthands
@@ -70,9 +70,9 @@ class EntitySchema:
         merged = merge(fields, expand_shorthands(fields, self.shorthands, sent), stored)
         return {**fill(fields, merged, None), "updated_at": now_s}
 
-    def complete(self, stored: Document) -> Document:
-        """A stored document with every field, though an older version may have written it."""
-        return fill(self._fields_of(stored), stored, None)
+    def complete(self, stored: Mapping[str, Any]) -> Document:
+        """A stored document with every field, though another version may have written it."""
+        return complete(self._known_fields(stored), stored)
 
     def check(self, document: Document, *, updating: bool = False) -> None:
         """Raises SchemaViolation with all that is wrong. `updating`: by a PATCH."""
@@ -93,19 +93,15 @@ class EntitySchema:
                  fields stay text
         """
         known = {**(stored or {}), **infer(self.fields, self.shorthands, sent)}
-        try:
-            fields = self._fields_of(known)
-        except SchemaViolation:
-            fields = self.fields
-        return infer(fields, self.shorthands, sent)
+        return infer(self._known_fields(known), self.shorthands, sent)
 
     def infer_key(self, value: str) -> Any:
         """A path segment with the type of the endpoint key."""
         return infer_value(self.fields[self.endpoint_key], value)
 
     def show(self, document: Mapping[str, Any]) -> Document:
-        """A stored document as the Admin API answers it."""
-        return show(self._fields_of(document), self.shorthands, document)
+        """A whole document as the Admin API answers it."""
+        return show(self._known_fields(document), self.shorthands, document)
 
     def describe(self) -> dict[str, Any]:
         """The schema in Kong's shape."""
@@ -118,6 +114,13 @@ class EntitySchema:
     def unique_fields(self) -> tuple[str, ...]:
         """The fields by which one entity can be found, besides its id."""
         return tuple(name for name, field in self.fields.items() if field.unique)
+
+    def _known_fields(self, document: Mapping[str, Any]) -> Mapping[str, Field]:
+        """As `_fields_of`; without a variant where none is known (a plugin that is not here)."""
+        try:
+            return self._fields_of(document)
+        except SchemaViolation:
+            return self.fields
 
     def _fields_of(self, document: Mapping[str, Any]) -> Mapping[str, Field]:
         # A variant's field stands where the field that it replaces stands.

@@ -12,6 +12,15 @@ from scopegate.entities.snapshot import Snapshot
 Document = dict[str, Any]
 Kind = str  # "services", "routes", "consumers", "plugins"
 
+Complete = Callable[[Kind, Document], Document]
+"""What every document passes through when it is read, so that fields which its writer did not know
+are there."""
+
+
+def as_stored(_kind: Kind, document: Document) -> Document:
+    """A `Complete` for documents that are whole."""
+    return document
+
 
 class StoreUnavailable(Exception):
     """The database does not answer: 503 at the Admin API; nothing was written."""

@@ -83,7 +83,9 @@ async def _load_all(transaction: SqlTransaction, kind: Kind) -> dict[str, Any]:
     entities: dict[str, Any] = {}
     rows = (await transaction.execute(query)).all()
     while rows:
-        entities.update((row.id, TYPES[kind](row.document)) for row in rows)
+        entities.update(
+            (row.id, TYPES[kind](transaction.complete(kind, row.document))) for row in rows
+        )
         rows = (await transaction.execute(query.where(table.c.id > rows[-1].id))).all()
     return _by_id(entities)
 
@@ -102,7 +104,7 @@ async def _apply(
     for ids in _batches(written):
         query = sa.select(table.c.id, table.c.document).where(table.c.id.in_(ids))
         for row in await transaction.execute(query):
-            entities[row.id] = TYPES[kind](row.document)
+            entities[row.id] = TYPES[kind](transaction.complete(kind, row.document))
     return entities if entities.keys() <= before.keys() else _by_id(entities)
 
 

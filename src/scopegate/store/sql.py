@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from scopegate.entities.snapshot import Snapshot
 from scopegate.store import snapshots
 from scopegate.store.driver import database_errors, to_the_end
-from scopegate.store.protocol import Kind, StoreUnavailable
+from scopegate.store.protocol import Complete, Kind, StoreUnavailable
 from scopegate.store.tables import secrets, tags
 from scopegate.store.transaction import SqlTransaction
 
@@ -35,14 +35,21 @@ class SqlStore:
     """`store.protocol.Store`. `open` before use, `close` after; both on the same event loop.
 
     now_s             unix seconds
+    complete          what every document passes through when it is read
     poll_interval_s   how often to look for changes of other processes
     """
 
     def __init__(
-        self, engine: AsyncEngine, *, now_s: Callable[[], float], poll_interval_s: float
+        self,
+        engine: AsyncEngine,
+        *,
+        now_s: Callable[[], float],
+        complete: Complete,
+        poll_interval_s: float,
     ) -> None:
         self._engine = engine
         self._now_s = now_s
+        self._complete = complete
         self._poll_interval_s = poll_interval_s
         self._write_turn = asyncio.Lock()
         self._writing_task: asyncio.Task[Any] | None = None
@@ -168,7 +175,9 @@ class SqlStore:
         try:
             with database_errors():
                 await to_the_end(_start(connection, writes=writes))
-            yield SqlTransaction(connection, writable=writes, now_s=int(self._now_s()))
+            yield SqlTransaction(
+                connection, writable=writes, now_s=int(self._now_s()), complete=self._complete
+            )
             with database_errors():
                 await to_the_end(connection.commit())
         finally:

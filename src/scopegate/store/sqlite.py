@@ -19,7 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from scopegate.store.driver import database_errors, to_the_end
 from scopegate.store.migrations import upgrade
-from scopegate.store.protocol import StoreMisconfigured, StoreUnavailable
+from scopegate.store.protocol import (
+    Complete,
+    StoreMisconfigured,
+    StoreUnavailable,
+    as_stored,
+)
 from scopegate.store.sql import SqlStore
 
 # aiosqlite logs every statement with its values, secrets included, at level DEBUG.
@@ -31,6 +36,7 @@ async def open_sqlite(
     *,
     random_bytes: Callable[[int], bytes],
     now_s: Callable[[], float],
+    complete: Complete = as_stored,
     busy_timeout_s: float = 10.0,
     poll_interval_s: float = 0.5,
 ) -> SqlStore:
@@ -38,6 +44,7 @@ async def open_sqlite(
 
     random_bytes      gives that many bytes fit for a secret (`secrets.token_bytes`)
     now_s             unix seconds (`time.time`)
+    complete          what every document passes through when it is read
     busy_timeout_s    how long a writer waits for the writers of other processes
     poll_interval_s   how often to look for changes of other processes
 
@@ -49,7 +56,7 @@ async def open_sqlite(
         await asyncio.to_thread(_enter_wal, path, busy_timeout_s)
         await to_the_end(_migrate(path, busy_timeout_s))
         engine = _engine(path, busy_timeout_s, foreign_keys=True)
-        store = SqlStore(engine, now_s=now_s, poll_interval_s=poll_interval_s)
+        store = SqlStore(engine, now_s=now_s, complete=complete, poll_interval_s=poll_interval_s)
         await store.open(random_bytes=random_bytes)
     except OSError as error:
         raise StoreMisconfigured(f"database {path}: {error.strerror}") from error

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scopegate.store.driver import database_errors, to_the_end
 from scopegate.store.protocol import (
+    Complete,
     Document,
     ForeignKeyViolation,
     Kind,
@@ -45,12 +46,16 @@ class SqlTransaction:
     """`store.protocol.Transaction` on a connection that has begun.
 
     writable   False in `Store.read()`, where a write would go past the other writers
+    complete   what every document passes through when it is read
     """
 
-    def __init__(self, connection: AsyncConnection, *, writable: bool, now_s: int) -> None:
+    def __init__(
+        self, connection: AsyncConnection, *, writable: bool, now_s: int, complete: Complete
+    ) -> None:
         self._connection = connection
         self._writable = writable
         self._now_s = now_s
+        self.complete = complete
         self._broken = False
         self.last_change: int | None = None
 
@@ -63,7 +68,7 @@ class SqlTransaction:
             sa.select(entity.table.c.document).where(entity.column(field) == value)
         )
         document: Document | None = found.scalar_one_or_none()
-        return document
+        return None if document is None else self.complete(kind, document)
 
     async def page(
         self,
@@ -84,7 +89,7 @@ class SqlTransaction:
         for field, value in (where or {}).items():
             query = query.where(entity.column(field) == value)
         rows = (await self.execute(query)).all()
-        documents = [row.document for row in rows[:size]]
+        documents = [self.complete(kind, row.document) for row in rows[:size]]
         return Page(documents, rows[size - 1].id if len(rows) > size else None)
 
     async def insert(self, kind: Kind, document: Document) -> None:

@@ -1,18 +1,25 @@
-"""The Admin API over a store in memory, with a clock and ids that the test can foresee."""
+"""The Admin API over a database of its own, with a clock and ids that the test can foresee."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Iterator
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from scopegate.admin.application import create_admin_app
 from scopegate.admin.node import NodeInfo, PublishResult, ServerCounts
 from scopegate.entities.finding import Finding
+from scopegate.entities.kinds import completion, entity_schemas
+from scopegate.plugins.registry import PLUGIN_TYPES
+from scopegate.store.protocol import Store
+from scopegate.store.sqlite import open_sqlite
 from support.asgi_client import AsgiClient
-from support.memory_store import MemoryStore
 
 NODE = NodeInfo(
     version="0.1.0",
@@ -29,10 +36,11 @@ ISSUER = {"issuer": "https://idp.example/realms/kong"}
 class Surroundings:
     """What the Admin API is given, and what a test may change in between."""
 
-    store: MemoryStore = field(default_factory=MemoryStore)
+    store: Store
     node: NodeInfo = NODE
     now_s: int = 1_700_000_000
     state: str = "live"
+    detail: str | None = None
     publish_error: Exception | None = None
     published: int = 0
     found: list[Finding] = field(default_factory=list)
@@ -42,7 +50,7 @@ class Surroundings:
         self.published += 1
         if self.publish_error is not None:
             raise self.publish_error
-        return PublishResult(self.state)  # type: ignore[arg-type]
+        return PublishResult(self.state, self.detail)  # type: ignore[arg-type]
 
     async def counts(self) -> ServerCounts:
         return ServerCounts(1, 2, 3, 4)
@@ -61,9 +69,32 @@ class Surroundings:
         return AsgiClient(app, host)
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: migrations would take most of the time of most tests."""
+
+    async def make(path: Path) -> None:
+        await (await _open(path)).close()
+
+    path = tmp_path_factory.mktemp("empty") / "scopegate.db"
+    asyncio.run(make(path))
+    return path
+
+
 @pytest.fixture
-def around() -> Surroundings:
-    return Surroundings()
+async def around(empty_database: Path, tmp_path: Path) -> AsyncIterator[Surroundings]:
+    store = await _open(Path(shutil.copy(empty_database, tmp_path)))
+    yield Surroundings(store)
+    await store.close()
+
+
+async def _open(path: Path) -> Store:
+    return await open_sqlite(
+        path,
+        random_bytes=secrets.token_bytes,
+        now_s=lambda: 1_700_000_000,
+        complete=completion(entity_schemas(PLUGIN_TYPES)),
+    )
 
 
 @pytest.fixture

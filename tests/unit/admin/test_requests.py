@@ -343,7 +343,7 @@ async def test_a_committed_write_is_answered_although_publishing_failed(
 async def test_a_database_that_does_not_answer_is_503(
     api: AsgiClient, around: Surroundings
 ) -> None:
-    around.store.broken = True
+    await around.store.close()
     for method in ("GET", "POST"):
         refused = await api.request(method, "/services", json_body={"host": "a"})
         assert (refused.status, refused.json) == (503, {"message": "the database does not answer"})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from scopegate.entities.filling import Makings
 from scopegate.entities.kinds import entity_schemas
 from scopegate.entities.plugins import PluginType
 
-from .conftest import MAKINGS, fault, post, refusal
+from .conftest import MAKINGS, SCHEMAS, fault, post, refusal
 
 ID = "11111111-1111-4111-8111-111111111111"
 PLUGIN: dict[str, Any] = {
@@ -112,6 +113,25 @@ def test_a_field_named_like_the_place_for_errors_of_the_whole_is_one_error_among
 
 def test_a_missing_name_hides_every_other_error() -> None:
     assert fault("plugins", {"garbage": 1}) == "name: required field missing"
+
+
+def test_a_plugin_from_an_older_version_is_whole_down_to_the_records_of_its_config() -> None:
+    config = {"issuer": "https://a.example", "upstream_headers": [{"header": "X", "path": ["a"]}]}
+    whole = post("plugins", {**PLUGIN, "config": config})
+    stored = copy.deepcopy(whole)
+    del stored["protocols"], stored["config"]["leeway"], stored["config"]["redis"]["port"]
+    del stored["config"]["upstream_headers"][0]["path"], stored["config"]["cache_tokens_salt"]
+    completed = SCHEMAS["plugins"].complete(stored)
+    whole["config"]["upstream_headers"][0]["path"] = None
+    whole["config"]["cache_tokens_salt"] = None  # nothing is made on reading
+    assert completed == whole
+    assert list(completed["config"]) == list(whole["config"])
+
+
+def test_a_plugin_that_this_version_does_not_have_is_shown_as_it_is_stored() -> None:
+    stored = {**post("plugins", PLUGIN), "name": "gone", "config": {"a": 1}}
+    schema = SCHEMAS["plugins"]
+    assert schema.show(schema.complete(stored)) == stored
 
 
 def test_each_plugin_type_brings_its_own_config() -> None:

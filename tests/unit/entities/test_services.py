@@ -213,6 +213,7 @@ def test_patching_the_url_replaces_all_four_parts() -> None:
 def test_a_document_from_an_older_version_is_shown_whole() -> None:
     stored = post("services", {"host": "a"})
     del stored["enabled"], stored["tls_verify"]
-    shown = SCHEMAS["services"].show({**stored, "ws_id": "x"})
-    assert (shown["enabled"], shown["tls_verify"]) == (True, None)
-    assert "ws_id" not in shown
+    schema = SCHEMAS["services"]
+    completed = schema.complete({**stored, "ws_id": "x"})
+    assert completed == {**post("services", {"host": "a"}), "ws_id": "x"}
+    assert "ws_id" not in schema.show(completed)

@@ -1,7 +1,8 @@
 """Brings a database up to what this version of Scopegate writes.
 
-A new revision is a module in `versions/` that names its predecessor; it changes tables and, when a
-kind of entity gains a field, the stored documents too: a document always has every field.
+A new revision is a module in `versions/` that names its predecessor. A field that a kind of entity
+gains needs one only if it becomes a column, or if old documents must not have its default: what a
+stored document lacks is filled in whenever it is read (`protocol.Complete`).
 """
 
 from __future__ import annotations
