@@ -10,6 +10,9 @@ import re
 from scopegate.entities.regexes import regex_fault
 from scopegate.entities.rules import control_character_fault
 
+ROUTE_PATH_LIMIT_BYTES = 4096
+"""What does not fit into the proxy's own headers, three characters a byte, it would refuse."""
+
 _RESERVED = frozenset(b"!*'();:@&=+$,/?%#[]")
 _RFC3986_PATH = re.compile(r"/[0-9A-Za-z.\-_~/%:@!$&'()*+,;=]*", re.ASCII)
 
@@ -26,6 +29,8 @@ def route_path_fault(path: str) -> str | None:
     if path.startswith("~"):
         fault = regex_fault(path[1:])
         return None if fault is None else f"invalid regex: '{path[1:]}' ({fault})"
+    if len(path.encode()) > ROUTE_PATH_LIMIT_BYTES:
+        return f"longer than {ROUTE_PATH_LIMIT_BYTES} bytes"
     if _RFC3986_PATH.fullmatch(path):
         fault = _encoding_fault(path)
         if fault is not None:
