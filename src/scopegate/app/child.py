@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -21,6 +22,10 @@ QUICK_S = 5.0
 """A child that ends sooner than this after its start has ended quickly."""
 FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 10.0
+LONGEST_DELAY_AFTER_A_KILL_S = 1.0
+"""Who was killed did nothing wrong: a proxy is to be back within two seconds, every time."""
+AGAIN_AND_AGAIN = 3
+"""From so many quick deaths on, the log says that this is a loop."""
 HOPELESS_AFTER = 5
 """A child that never lived for QUICK_S and ended by itself this often will not live at all."""
 
@@ -37,6 +42,7 @@ class ChildSpec:
     grace_s       from SIGTERM to SIGKILL
     silent        its stdout goes nowhere
     logs_json     its stderr is JSON lines with `level` and `event`, written anew as our own
+    ordinary      what it says of ordinary events, however loudly: debug for us
     """
 
     name: str
@@ -48,6 +54,7 @@ class ChildSpec:
     grace_s: float = 5.0
     silent: bool = False
     logs_json: bool = False
+    ordinary: re.Pattern[str] | None = None
 
 
 class Ending(Enum):
@@ -92,8 +99,8 @@ class Child:
             if self._ending.is_set():
                 break
             lived_s = time.monotonic() - begun_s
-            self._log.error("process ended", how=how, lived_s=round(lived_s, 1))
             wait_s = delay.after(lived_s, by_itself=code not in (None, -signal.SIGKILL))
+            self._tell_end(how, lived_s, wait_s, delay.quick_deaths)
             if wait_s is None:
                 return Ending.HOPELESS
             self._restarted(self.spec.name)
@@ -121,6 +128,18 @@ class Child:
         """End it at once, and for good."""
         self._ending.set()
         self._signal(signal.SIGKILL)
+
+    def _tell_end(self, how: str, lived_s: float, wait_s: float | None, quick_deaths: int) -> None:
+        facts = {"how": how, "lived_s": round(lived_s, 1), "again_in_s": wait_s}
+        if quick_deaths < AGAIN_AND_AGAIN:
+            self._log.error("process ended", **facts)
+            return
+        self._log.error(
+            "process ends again and again",
+            **facts,
+            in_a_row=quick_deaths,
+            what_to_do="what it said last, above, is the cause",
+        )
 
     async def _unless_ending(self, wait: Coroutine[Any, Any, None]) -> None:
         waits = {asyncio.create_task(wait), asyncio.create_task(self._ending.wait())}
@@ -164,6 +183,8 @@ class Child:
             if not line:
                 return
             level, event, fields = _log_line(line)
+            if self.spec.ordinary is not None and self.spec.ordinary.search(event):
+                level = logging.DEBUG
             self._log.log(level, event, **fields)
 
 
@@ -173,16 +194,22 @@ def _log_line(line: bytes) -> tuple[int, str, dict[str, Any]]:
     try:
         document = json.loads(text)
         level = logging.getLevelNamesMapping()[document.pop("level").upper()]
-        return level, str(document.pop("event")), {"logger": document.get("logger")}
+        return level, _short(str(document.pop("event"))), {"logger": document.get("logger")}
     except (ValueError, KeyError, AttributeError):
-        return logging.WARNING, text, {}
+        return logging.WARNING, _short(text), {}
+
+
+def _short(text: str) -> str:
+    """On one line; of a long text its beginning and its end, where Envoy says what was wrong."""
+    text = " ".join(text.split())
+    return text if len(text) <= 1000 else f"{text[:300]} … {text[-600:]}"
 
 
 class _Delay:
     """At once after the first death; longer and longer while deaths are quick."""
 
     def __init__(self) -> None:
-        self._quick = 0
+        self.quick_deaths = 0
         self._by_itself = 0
         self._lived = False
 
@@ -193,15 +220,16 @@ class _Delay:
         """
         if lived_s >= QUICK_S:
             self._lived = True
-            self._quick = 0
+            self.quick_deaths = 0
             return 0
-        self._quick += 1
+        self.quick_deaths += 1
         self._by_itself += by_itself
         if not self._lived and self._by_itself >= HOPELESS_AFTER:
             return None
-        if self._quick == 1:
+        if self.quick_deaths == 1:
             return 0
-        return float(min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** (self._quick - 2)))
+        longest_s = LONGEST_DELAY_S if by_itself else LONGEST_DELAY_AFTER_A_KILL_S
+        return float(min(longest_s, FIRST_DELAY_S * 2 ** (self.quick_deaths - 2)))
 
 
 def _how(code: int) -> str:

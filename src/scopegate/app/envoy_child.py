@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import resource
 import socket
 import subprocess
@@ -37,6 +38,14 @@ LOG_LEVELS = {
     "crit": "critical",
 }
 """Our level → Envoy's."""
+
+ORDINARY = re.compile(
+    # Every end. A control that is gone is told by the supervisor, once.
+    r"^caught ENVOY_SIGTERM|^DeltaAggregatedResources gRPC config stream to \S+ closed"
+    # Envoy says it three times; the one that begins with "delta config" stays.
+    r"|^gRPC config for \S+ rejected"
+)
+"""What Envoy warns of although nothing is wrong, or a second time."""
 
 
 def envoy_child(settings: Settings, prefix: Prefix) -> ChildSpec:
@@ -72,6 +81,7 @@ def envoy_child(settings: Settings, prefix: Prefix) -> ChildSpec:
         before_start=before_start,
         before_end=before_end,
         logs_json=True,
+        ordinary=ORDINARY,
     )
 
 
