@@ -20,7 +20,7 @@ Glossary
   state           OAuth's `state` parameter: a sealed pending login that names its browser
                   (login_state)
   shared state    a small store with expiry that all workers share (shared_state; memory_state,
-                  sqlite_state)
+                  sqlite_state, whose calls have a thread of their own: disk_thread)
   ended session   one that was logged out and is refused until it would have expired anyway
                   (ended_sessions)
   flight          one refresh of one session's tokens, whoever asks for it (single_flight)

@@ -1,7 +1,8 @@
 """The shared state of one machine: a SQLite file in WAL mode that its workers share.
 
-Calls are synchronous, some ten microseconds each; a writer that finds another at work gives the
-event loop back while it waits. Source: https://sqlite.org/wal.html
+Statements take some ten microseconds each, in a thread of their own: a disk that hangs costs the
+requests that need it two seconds, then nothing, and no other request anything. A writer that finds
+another at work gives the thread back while it waits. Source: https://sqlite.org/wal.html
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from scopegate.session.disk_thread import DiskHangs, DiskThread
 from scopegate.session.shared_state import SharedStateUnavailable, check_entry
 
 WAIT_LIMIT_S = 0.5
+HANG_LIMIT_S = 2.0
 _RETRY_S = 0.01
 _PURGE_EVERY_S = 60
 _PURGE_ROWS = 1000
@@ -52,6 +55,7 @@ class SqliteState:
         self._now_s = now_s
         self._open: tuple[sqlite3.Connection, _FileId | None] | None = None
         self._purged_at_s = now_s()
+        self._disk = DiskThread(HANG_LIMIT_S)
         self._is_closed = False
 
     async def get(self, key: str) -> bytes | None:
@@ -85,29 +89,43 @@ class SqliteState:
         await self._run(lambda c: c.execute(_DELETE, (key,)))
 
     async def close(self) -> None:
-        self._is_closed = True
-        self._let_go()
+        if not self._is_closed:
+            self._is_closed = True
+            with suppress(DiskHangs):
+                await self._disk.run(self._let_go)
+            self._disk.leave()
 
     async def _run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
         """Run one statement; retry while another process writes, for half a second."""
         if self._is_closed:
             raise SharedStateUnavailable("the shared state is closed")
+        now_s = asyncio.get_running_loop().time
+        give_up_at_s = now_s() + WAIT_LIMIT_S
         try:
-            async with asyncio.timeout(WAIT_LIMIT_S):
-                while True:
-                    try:
-                        return work(self._connection())
-                    except sqlite3.OperationalError as error:
-                        if error.sqlite_errorcode & 0xFF not in _BUSY_CODES:
-                            raise
-                    await asyncio.sleep(_RETRY_S)
-        except TimeoutError:
-            raise SharedStateUnavailable(
-                f"another process kept the shared state locked for {WAIT_LIMIT_S} s"
-            ) from None
+            while True:
+                try:
+                    return await self._disk.run(lambda: self._work(work))
+                except sqlite3.OperationalError as error:
+                    if not _is_busy(error):
+                        raise
+                if now_s() >= give_up_at_s:
+                    raise SharedStateUnavailable(
+                        f"another process kept the shared state locked for {WAIT_LIMIT_S} s"
+                    )
+                await asyncio.sleep(_RETRY_S)
+        except DiskHangs as problem:
+            raise SharedStateUnavailable(f"the shared state hangs: {problem}") from None
         except (sqlite3.Error, OSError) as error:
-            self._let_go()
             raise SharedStateUnavailable(f"the shared state cannot be used: {error}") from error
+
+    def _work(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        """In the thread: one attempt; after a failure the next one opens the file anew."""
+        try:
+            return work(self._connection())
+        except (sqlite3.Error, OSError) as error:
+            if not _is_busy(error):
+                self._let_go()
+            raise
 
     def _connection(self) -> sqlite3.Connection:
         # A file that was replaced under us would part us from the other workers.
@@ -138,6 +156,12 @@ class SqliteState:
         with suppress(sqlite3.OperationalError):
             if connection.execute(_PURGE, (now_s, _PURGE_ROWS)).rowcount < _PURGE_ROWS:
                 self._purged_at_s = now_s
+
+
+def _is_busy(error: Exception) -> bool:
+    return (
+        isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _BUSY_CODES
+    )
 
 
 _FileId = tuple[int, int]

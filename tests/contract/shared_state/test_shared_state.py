@@ -143,7 +143,9 @@ async def test_after_an_hour_of_writes_expired_entries_take_no_room(
         entries = len(state._entries)
     else:
         assert isinstance(state, SqliteState)
-        (entries,) = state._connection().execute("SELECT count(*) FROM entry").fetchone()
+        (entries,) = await state._run(
+            lambda connection: connection.execute("SELECT count(*) FROM entry").fetchone()
+        )
     assert entries < 10
 
 

@@ -4,13 +4,14 @@ import asyncio
 import os
 import sqlite3
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from scopegate.session.shared_state import SharedStateUnavailable
-from scopegate.session.sqlite_state import SqliteState
+from scopegate.session.sqlite_state import HANG_LIMIT_S, SqliteState
 from unit.session.examples import until
 
 RACER = """
@@ -199,3 +200,91 @@ async def test_workers_stay_together_when_the_file_is_taken_away(path: Path) -> 
     assert await here.get("key") == b"newer"
     await here.close()
     await there.close()
+
+
+class HangingDisk:
+    """A clock that the thread of the file reads between two statements, and waits at."""
+
+    def __init__(self) -> None:
+        self.answers = threading.Event()
+        self.answers.set()
+
+    def __call__(self) -> float:
+        assert self.answers.wait(60)
+        return time.time()
+
+
+@pytest.fixture
+def short_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scopegate.session.sqlite_state.HANG_LIMIT_S", 0.2)
+
+
+def test_a_disk_that_hangs_is_waited_for_no_longer_than_the_contract_allows() -> None:
+    assert HANG_LIMIT_S < 3
+
+
+@pytest.mark.usefixtures("short_limit")
+async def test_a_disk_that_hangs_costs_its_askers_a_while_then_nothing_and_not_the_loop(
+    path: Path,
+) -> None:
+    disk = HangingDisk()
+    state = SqliteState(path, disk)
+    await state.put("key", b"value", 60)
+    disk.answers.clear()
+    started_s = time.monotonic()
+    first = asyncio.gather(*(state.get("key") for _ in range(20)), return_exceptions=True)
+    await asyncio.sleep(0.05)  # the loop goes on
+    assert time.monotonic() - started_s < 0.15
+    assert {type(answer) for answer in await first} == {SharedStateUnavailable}
+    started_s = time.monotonic()
+    for _ in range(100):
+        with pytest.raises(SharedStateUnavailable, match="hangs"):
+            await state.put_if_absent("other", b"value", 60)
+    assert time.monotonic() - started_s < 0.1
+    disk.answers.set()
+    await until_good(state)
+    # What nobody waited for any more was not done.
+    assert await state.get("other") is None
+    assert await state.get("key") == b"value"
+    await state.close()
+
+
+async def until_good(state: SqliteState) -> None:
+    for _ in range(500):
+        try:
+            await state.get("key")
+        except SharedStateUnavailable:
+            await asyncio.sleep(0.01)
+        else:
+            return
+    raise AssertionError("the state did not recover")
+
+
+@pytest.mark.usefixtures("short_limit")
+async def test_a_worker_can_leave_while_the_disk_hangs(path: Path) -> None:
+    disk = HangingDisk()
+    state = SqliteState(path, disk)
+    await state.put("key", b"value", 60)
+    disk.answers.clear()
+    with pytest.raises(SharedStateUnavailable):
+        await state.get("key")
+    started_s = time.monotonic()
+    await state.close()
+    await state.close()
+    assert time.monotonic() - started_s < 1
+    with pytest.raises(SharedStateUnavailable, match="closed"):
+        await state.get("key")
+    disk.answers.set()
+
+
+async def test_an_asker_that_goes_away_takes_nothing_from_the_others(path: Path) -> None:
+    state = open_state(path)
+    await state.put("key", b"value", 60)
+    asking = [asyncio.create_task(state.get("key")) for _ in range(20)]
+    await asyncio.sleep(0)
+    for task in asking[::2]:
+        task.cancel()
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    assert answers[1::2] == [b"value"] * 10
+    assert await state.get("key") == b"value"
+    await state.close()
