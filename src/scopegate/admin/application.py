@@ -56,6 +56,7 @@ from scopegate.store.protocol import (
 log = structlog.get_logger("scopegate.admin")
 
 CONFIG_HEADER = "X-Scopegate-Config"
+DETAIL_HEADER = "X-Scopegate-Config-Detail"
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
 
@@ -73,7 +74,8 @@ def create_admin_app(
 ) -> ASGIApp:
     """The application, to be served by any ASGI server that sends no `Server` header of its own.
 
-    publish        called after every committed write; its state stands in `X-Scopegate-Config`
+    publish        called after every committed write; its state stands in `X-Scopegate-Config`,
+                   what there is to say about it in `X-Scopegate-Config-Detail`
     findings       what there is to know about the configuration now
     now_s          unix seconds
     new_uuid       a fresh UUID, lower case
@@ -171,18 +173,21 @@ class AdminApi:
     async def _finish(self, request: Request, answered: Answer) -> Response:
         response = _json(answered.status, answered.body)
         if answered.publish:
-            response.headers[CONFIG_HEADER] = await self._publish()
+            published = await self._publish()
+            response.headers[CONFIG_HEADER] = published.state
+            if published.detail:
+                response.headers[DETAIL_HEADER] = _header_text(published.detail)
         if request.method == "HEAD":
             response.body = b""  # the headers keep the length that GET would have
         return response
 
-    async def _publish(self) -> str:
+    async def _publish(self) -> PublishResult:
         """The write is committed whatever happens here, so the answer stays what it is."""
         try:
-            return (await self._ports.publish()).state
+            return await self._ports.publish()
         except Exception as error:  # noqa: BLE001 - see above
             log.error("a committed change could not be published", **_where(error))
-            return "pending"
+            return PublishResult("pending")
 
     async def _list_endpoints(self, _call: Call) -> Answer:
         return Answer(200, {"data": self._routes.paths()})
@@ -199,6 +204,12 @@ def _segments(scope: Scope) -> tuple[str, ...]:
         return tuple(unquote(part, errors="strict") for part in path.split("/")) if path else ()
     except UnicodeDecodeError:
         raise refusal(400, "the path must be UTF-8") from None
+
+
+def _header_text(text: str) -> str:
+    """On one line, in the characters that a header may have (RFC 9110 §5.5)."""
+    ascii_text = text.encode("ascii", "backslashreplace").decode()
+    return "".join(letter if letter.isprintable() else " " for letter in ascii_text)
 
 
 def _options(endpoint: Endpoint, request: Request) -> Response:

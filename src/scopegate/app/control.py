@@ -25,6 +25,7 @@ from scopegate.app.control_endpoints import facts_app, status_app
 from scopegate.app.handover import Handover, begin, take_over
 from scopegate.app.http_client import AiohttpClient, trusted_bundle
 from scopegate.app.issuers import IssuerBook
+from scopegate.app.last_good import LastGood
 from scopegate.app.policy_files import PolicyFiles
 from scopegate.app.publisher import Publisher
 from scopegate.app.serving import server_of
@@ -61,8 +62,10 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
     client = AiohttpClient(settings.lua_ssl_trusted_certificate, observe=metrics.idp_answered)
     # Envoy may answer before the publisher is there; then nothing has been handed out yet.
     publisher: Publisher | None = None
+    last_good = LastGood(prefix.last_good)
     ads = AdsServer(
         admin_socket=prefix.envoy_admin_socket,
+        last_good=last_good.load(),
         on_outcome=lambda outcome: publisher.note(outcome) if publisher else None,
     )
     issuers = IssuerBook(
@@ -84,6 +87,7 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
             plugin_compilers={OPENID_CONNECT: OpenIdConnectCompiler()},
         ),
         files=PolicyFiles(prefix.policies, time.time),
+        last_good=last_good,
         ads=ads,
         envoy=_envoy_settings(settings),
         metrics=metrics,
@@ -91,11 +95,12 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
     await issuers.load()
     store.on_change(publisher.wake)
     publisher.wake()
+    node = _node(settings)
     admin = create_admin_app(
         store,
         publish=publisher.publish,
         findings=publisher.findings,
-        node=_node(settings),
+        node=node,
         now_s=lambda: int(time.time()),
         new_uuid=lambda: str(uuid.uuid4()),
         random_string=_random_string,
@@ -103,7 +108,14 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
     await ads.start(prefix.xds_socket)
     apps = {
         "admin": admin,
-        "status": status_app(store, publisher, issuers, prefix),
+        # Who opened it to other machines calls it by whatever name; on loopback only a page would.
+        "status": status_app(
+            store,
+            publisher,
+            issuers,
+            prefix,
+            guarded_for=node if all(each.is_loopback for each in settings.status_listen) else None,
+        ),
         "control": facts_app(issuers),
     }
     servers = [

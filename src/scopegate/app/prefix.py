@@ -46,9 +46,19 @@ class Prefix:
         return self.root / "state.db"
 
     @property
+    def last_good(self) -> Path:
+        """The last configuration that the proxy took, there while it refuses a newer one."""
+        return self.root / "last-good.xds"
+
+    @property
     def lock(self) -> Path:
         """Locked by the supervisor while it lives; holds its pid."""
         return self.run / "lock"
+
+    @property
+    def draining(self) -> Path:
+        """There from the moment the supervisor begins to end until the next start."""
+        return self.run / "draining"
 
     @property
     def metrics(self) -> Path:

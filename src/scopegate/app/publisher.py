@@ -9,17 +9,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from scopegate.admin.node import PublishResult
+from scopegate.app.config_refusal import Refusal, explain
 from scopegate.app.issuers import IssuerBook
+from scopegate.app.last_good import LastGood
 from scopegate.app.policy_files import PolicyFiles
 from scopegate.compile.gateway import Compiled
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Snapshot
 from scopegate.envoy.ads import AdsServer, PublishOutcome
-from scopegate.envoy.resources import gateway_resources
+from scopegate.envoy.resources import Resources, gateway_resources
 from scopegate.envoy.settings import EnvoySettings
+from scopegate.ir.gateway import Gateway
 from scopegate.plugins.openid_connect.lower import issuer_requests
 from scopegate.store.protocol import Store, StoreUnavailable
 from scopegate.telemetry.logging import logger
@@ -35,6 +39,15 @@ _ENDING = PublishResult("pending", "control ends; the next one publishes it")
 Compile = Callable[[Snapshot, Mapping[str, Mapping[str, Any]]], Compiled]
 
 
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """A configuration on both sides of the second compiler pass, and when its round began."""
+
+    gateway: Gateway
+    resources: Resources
+    began_s: float
+
+
 class Publisher:
     """Publishes the store's content whenever it, or what the outside told us, has changed."""
 
@@ -45,6 +58,7 @@ class Publisher:
         issuers: IssuerBook,
         compile_: Compile,
         files: PolicyFiles,
+        last_good: LastGood,
         ads: AdsServer,
         envoy: EnvoySettings,
         metrics: Metrics,
@@ -53,6 +67,7 @@ class Publisher:
         self._issuers = issuers
         self._compile = compile_
         self._files = files
+        self._last_good = last_good
         self._ads = ads
         self._envoy = envoy
         self._metrics = metrics
@@ -61,13 +76,22 @@ class Publisher:
         self._in_round: list[asyncio.Future[PublishResult]] = []
         self._ending = False
         self._compiled: tuple[Finding, ...] = ()
-        self._rejected: str | None = None
-        self._published = False
+        self._sent: _Published | None = None
+        self._good: _Published | None = None
+        self._refusal: Refusal | None = None
+        self._serves = False
 
     @property
     def is_ready(self) -> bool:
-        """Whether the proxy has had a configuration of ours, and none since was lost."""
-        return self._published
+        """Whether a proxy is there and has a configuration of ours, if only the last good one."""
+        return self._serves and self._ads.connected > 0
+
+    @property
+    def state(self) -> Literal["live", "pending", "rejected"]:
+        """Whether the proxy has what the store has; see PublishResult."""
+        if self._refusal is not None:
+            return "rejected"
+        return "live" if self._sent is not None and self._good is self._sent else "pending"
 
     def wake(self) -> None:
         """Something changed: publish soon."""
@@ -90,9 +114,8 @@ class Publisher:
     def findings(self) -> Sequence[Finding]:
         """What the operator should know, the proxy's refusal first."""
         rejected = []
-        if self._rejected is not None:
-            message = f"the proxy refused the configuration and keeps the last: {self._rejected}"
-            rejected = [Finding(level="error", code="config_rejected", message=message)]
+        if self._refusal is not None:
+            rejected = [_finding(self._refusal)]
         return [*rejected, *self._compiled, *self._issuers.findings()]
 
     async def run(self) -> None:
@@ -120,22 +143,50 @@ class Publisher:
             logger().exception("configuration cannot be compiled", error=type(problem).__name__)
             return PublishResult("rejected", "the configuration cannot be compiled; see the log")
         self._tell_findings(compiled.findings)
+        self._sent = _Published(compiled.gateway, resources, began_s)
         outcome = await self._ads.publish(resources, PUSH_LIMIT_S)
         self._metrics.config_pushed(outcome=outcome.status, seconds=time.perf_counter() - began_s)
-        self.note(outcome)
+        if outcome.status == "pending":
+            logger().warning("configuration is not live yet", why=outcome.detail)
         if outcome.status == "live":
             self._files.sweep(used)
+        if outcome.status == "rejected" and self._refusal is not None:
+            return PublishResult("rejected", str(self._refusal))
         return PublishResult(outcome.status, outcome.detail or None)
 
     def note(self, outcome: PublishOutcome) -> None:
-        """Remember and tell what the proxy said, also where that came late."""
+        """Remember and tell what the proxy said of what was last sent, however late it says it."""
+        sent = self._sent
+        if sent is None or outcome.status == "pending":
+            return
         if outcome.status == "rejected":
-            if self._rejected != outcome.detail:
-                logger().error("the proxy refused the configuration", detail=outcome.detail)
-            self._rejected = outcome.detail
-        elif outcome.status == "live":
-            self._rejected = None
-            self._published = True
+            self._note_refusal(outcome, sent)
+            return
+        logger().info(
+            "configuration is live" if self._serves else "scopegate is ready",
+            routes=len(sent.gateway.routes),
+            policies=len(sent.gateway.policies),
+            took_ms=round((time.perf_counter() - sent.began_s) * 1000),
+        )
+        self._good, self._refusal, self._serves = sent, None, True
+        self._last_good.forget()
+
+    def _note_refusal(self, outcome: PublishOutcome, sent: _Published) -> None:
+        good = self._good
+        refusal = explain(outcome.detail, sent.gateway, good.gateway if good else None)
+        if refusal != self._refusal:
+            logger().error(
+                "the proxy refused the configuration",
+                detail=str(refusal),
+                serves="the last good one" if outcome.kept else "nothing that we know of",
+                what_to_do="mend or delete what is named here; until then no change goes live",
+            )
+        self._refusal, self._serves = refusal, self._serves or outcome.kept
+        if good is sent:
+            # It was taken once, so an Envoy that was started again may lack a port just now.
+            asyncio.get_running_loop().call_later(RETRY_S, self.wake)
+        elif good is not None:
+            self._last_good.keep(good.resources)
 
     def _tell_findings(self, findings: tuple[Finding, ...]) -> None:
         """New findings are log lines: once, not at every change."""
@@ -145,6 +196,15 @@ class Publisher:
                 tell = logger().error if finding.level == "error" else logger().warning
                 tell(finding.message, finding=finding.code, kind=finding.kind, id=finding.id)
         self._compiled = findings
+
+
+def _finding(refusal: Refusal) -> Finding:
+    message = (
+        f"the proxy refused the configuration, no change goes live until this is gone: {refusal}"
+    )
+    route_id = refusal.routes[0] if len(refusal.routes) == 1 else None
+    kind = "routes" if route_id else None
+    return Finding(level="error", code="config_rejected", message=message, kind=kind, id=route_id)
 
 
 def _tell(waiting: Sequence[asyncio.Future[PublishResult]], result: PublishResult) -> None:

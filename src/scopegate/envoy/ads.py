@@ -48,10 +48,13 @@ class PublishOutcome:
     live      every connected Envoy has it
     pending   not yet: none is connected, or it has not answered; it gets it as soon as it can
     rejected  Envoy said no (`detail` is what it said); the last good configuration stays
+
+    kept   whether there is a last good configuration that Envoy is served instead
     """
 
     status: Literal["live", "pending", "rejected"]
     detail: str = ""
+    kept: bool = False
 
 
 class _Refused(Exception):
@@ -70,7 +73,9 @@ class AdsServer:
     """Serves one configuration to all Envoys that connect to a Unix socket.
 
     admin_socket    Envoy's admin interface, to see new clusters warm before routes use them
-    on_outcome      told of every outcome, also of those that come after `publish` has answered
+    on_outcome      told of every outcome, also of those that come after `publish` has answered,
+                    and of what an Envoy refuses that connects later
+    last_good       what an earlier control knows to be good; only for the same listeners
     """
 
     def __init__(
@@ -79,12 +84,13 @@ class AdsServer:
         admin_socket: Path | None = None,
         keep_clusters_s: float = KEEP_CLUSTERS_S,
         on_outcome: Callable[[PublishOutcome], None] | None = None,
+        last_good: Resources | None = None,
     ) -> None:
         self._admin_socket = admin_socket
         self._keep_clusters_s = keep_clusters_s
         self._on_outcome = on_outcome
         self._served: dict[str, ResourceSet] = {}
-        self._good: Resources | None = None
+        self._good = last_good
         self._connections: set[_Connection] = set()
         self._changed = asyncio.Condition()
         self._kept_until_s: dict[str, float] = {}
@@ -150,10 +156,14 @@ class AdsServer:
         try:
             await self._hand_out(resources)
         except _Refused as refusal:
-            if self._good is not None:
+            # Other listeners mean other settings: what was good for those is not served on these.
+            good = self._good
+            if good is not None and good.listeners != resources.listeners:
+                good = None
+            if good is not None:
                 for type_url in reversed(ORDER):
-                    self._serve(type_url, self._good.of_kind(type_url))
-            outcome = PublishOutcome("rejected", str(refusal))
+                    self._serve(type_url, good.of_kind(type_url))
+            outcome = PublishOutcome("rejected", str(refusal), kept=good is not None)
         else:
             self._good = resources
             outcome = PublishOutcome("live")
@@ -265,8 +275,18 @@ class AdsServer:
                     self._keep(connection.stream.held(CLUSTERS) - served.keys())
                 connection.has_work.set()
                 await self._tell_waiters()
+                if request.HasField("error_detail"):
+                    self._tell_late_refusal(connection, request.type_url)
         finally:
             connection.has_work.set()
+
+    def _tell_late_refusal(self, connection: _Connection, type_url: str) -> None:
+        """An Envoy that was started again may refuse what the one before it took."""
+        if self._on_outcome is None or (self._roll_out is not None and not self._roll_out.done()):
+            return  # nobody to tell, or the roll-out sees it itself
+        fault = connection.stream.fault(type_url, self._served.get(type_url, {}))
+        if fault is not None:
+            self._on_outcome(PublishOutcome("rejected", f"{_KINDS[type_url]}: {fault}"))
 
 
 def _settled(stream: AdsStream, type_url: str, target: ResourceSet, must_subscribe: bool) -> bool:

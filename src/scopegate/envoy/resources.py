@@ -10,8 +10,9 @@ from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.service.discovery.v3 import discovery_pb2 as discovery
 from google.protobuf.any_pb2 import Any
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from scopegate.envoy.clusters import envoy_cluster
 from scopegate.envoy.filters import extensions
@@ -62,6 +63,29 @@ class Resources:
             ROUTES: self.routes,
         }
         return kinds[type_url]
+
+    def to_bytes(self) -> bytes:
+        """For a file: a DeltaDiscoveryResponse that holds all kinds."""
+        message = discovery.DeltaDiscoveryResponse()
+        for kind in (self.clusters, self.extensions, self.listeners, self.routes):
+            for name, resource in kind.items():
+                message.resources.add(name=name, version=resource.version).resource.CopyFrom(
+                    resource.content
+                )
+        return bytes(message.SerializeToString(deterministic=True))
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Resources:
+        """What `to_bytes` wrote. Raises ValueError."""
+        try:
+            message = discovery.DeltaDiscoveryResponse.FromString(content)
+        except DecodeError as error:
+            raise ValueError(str(error)) from None
+        kinds: dict[str, dict[str, Resource]] = {}
+        for each in message.resources:
+            of_kind = kinds.setdefault(each.resource.type_url, {})
+            of_kind[each.name] = Resource(each.version, each.resource)
+        return cls(*(kinds.get(url, {}) for url in (CLUSTERS, EXTENSIONS, LISTENERS, ROUTES)))
 
 
 def gateway_resources(gateway: Gateway, settings: EnvoySettings) -> Resources:

@@ -102,7 +102,7 @@ class Metrics:
         self._idp_request_s.labels(endpoint).observe(seconds)
 
     def config_pushed(self, *, outcome: str, seconds: float) -> None:
-        """A configuration went to the proxy; `outcome` is `acked`, `nacked` or `timeout`."""
+        """A configuration went to the proxy; `outcome` is `live`, `pending` or `rejected`."""
         self._config_pushes.labels(outcome).inc()
         self._config_push_s.observe(seconds)
 

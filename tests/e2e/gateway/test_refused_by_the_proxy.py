@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -15,6 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # Only RE2 itself knows which scripts its Unicode tables hold.
 UNKNOWN_SCRIPT = r"~/\p{Klingon}+$"
+WHY = r"routes: invalid character class range: \p{Klingon} (in route bad)"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -23,19 +28,56 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
         yield gateway
 
 
-async def write(gateway: Gateway, method: str, path: str, document=None) -> tuple[int, str]:
-    """Status and what became of the write at the proxy."""
+async def write(gateway: Gateway, method: str, path: str, document=None) -> tuple[int, str, str]:
+    """Status, what became of the write at the proxy, and what is said about it."""
     admin = f"http://127.0.0.1:{gateway.admin}"
     async with (
         aiohttp.ClientSession(admin) as session,
         session.request(method, path, json=document) as answer,
     ):
-        return answer.status, answer.headers["X-Scopegate-Config"]
+        said = answer.headers.get("X-Scopegate-Config-Detail", "")
+        return answer.status, answer.headers["X-Scopegate-Config"], said
 
 
-async def rejections(gateway: Gateway) -> list[str]:
+async def rejections(gateway: Gateway) -> list[dict[str, str]]:
     findings = (await gateway.call_admin("GET", "/scopegate/findings"))["data"]
-    return [each["message"] for each in findings if each["code"] == "config_rejected"]
+    return [each for each in findings if each["code"] == "config_rejected"]
+
+
+async def state(gateway: Gateway) -> str:
+    """What the status listener says of the proxy's configuration."""
+    async with (
+        aiohttp.ClientSession(f"http://127.0.0.1:{gateway.status}") as session,
+        session.get("/status") as answer,
+    ):
+        return (await answer.json())["proxy"]["configuration"]
+
+
+async def kill(gateway: Gateway, child: str) -> None:
+    """kill -9, and wait until it was started again."""
+
+    def pids() -> list[int]:
+        lines = gateway.log_lines()
+        return [
+            line["pid"]
+            for line in lines
+            if line["event"] == "process started" and line["child"] == child
+        ]
+
+    before = pids()
+    os.kill(before[-1], signal.SIGKILL)
+    async with asyncio.timeout(15):
+        while pids() == before:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def until_served(gateway: Gateway, path: str) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                if (await gateway.ask(path)).status == 200:
+                    return
+            await asyncio.sleep(0.05)
 
 
 async def test_a_refused_write_is_told_and_the_last_good_configuration_stays(
@@ -45,18 +87,34 @@ async def test_a_refused_write_is_told_and_the_last_good_configuration_stays(
         good = await gateway.add_route("/good", f"{echo.url}/anything")
         service = f"/services/{good['service']['id']}"
         bad = {"name": "bad", "paths": [UNKNOWN_SCRIPT]}
-        assert await write(gateway, "POST", f"{service}/routes", bad) == (201, "rejected")
-        (message,) = await rejections(gateway)
-        assert "Klingon" in message
-        assert "Klingon" in gateway.log()
+        assert await write(gateway, "POST", f"{service}/routes", bad) == (201, "rejected", WHY)
+        (finding,) = await rejections(gateway)
+        assert WHY in finding["message"]
+        route = await gateway.call_admin("GET", "/routes/bad")
+        assert (finding["kind"], finding["id"]) == ("routes", route["id"])
+        (line,) = [each for each in gateway.log_lines() if each["level"] == "error"]
+        assert (line["detail"], line["serves"]) == (WHY, "the last good one")
+        assert await state(gateway) == "rejected"
         assert (await gateway.ask("/good")).status == 200, "the last good configuration stays"
 
         # Nothing else goes live while the bad route is there, and each write says so.
         more = {"name": "more", "paths": ["/more"]}
-        assert await write(gateway, "POST", f"{service}/routes", more) == (201, "rejected")
+        assert await write(gateway, "POST", f"{service}/routes", more) == (201, "rejected", WHY)
         assert (await gateway.ask("/more")).status == 404
 
-        assert await write(gateway, "DELETE", "/routes/bad") == (204, "live")
+        # Whatever is started again meanwhile serves the last good one, too.
+        for child in ("envoy", "control", "envoy"):
+            await kill(gateway, child)
+            await until_served(gateway, "/good")
+        assert await gateway.stop() == 0
+        await gateway.start()
+        await until_served(gateway, "/good")
+        assert (await gateway.ask("/more")).status == 404
+        assert WHY in (await rejections(gateway))[0]["message"]
+
+        assert await write(gateway, "DELETE", "/routes/bad") == (204, "live", "")
         assert await rejections(gateway) == []
+        assert await state(gateway) == "live"
+        assert not (gateway.prefix / "last-good.xds").exists()
         assert (await gateway.ask("/good")).status == 200
         assert (await gateway.ask("/more")).status == 200

@@ -325,6 +325,18 @@ async def test_a_write_says_what_became_of_it(
     assert "x-scopegate-config" not in (await api.get("/services/a")).headers
 
 
+async def test_what_the_proxy_says_is_one_header_of_plain_text(
+    api: AsgiClient, around: Surroundings
+) -> None:
+    around.state, around.detail = "rejected", "no: \\p{Ü}\r\nSet-Cookie: a=b (in route x)"
+    made = await api.post("/services", {"name": "a", "host": "a"})
+    said = made.headers["x-scopegate-config-detail"]
+    assert said == r"no: \p{\xdc}  Set-Cookie: a=b (in route x)"
+    around.detail = None
+    again = await api.patch("/services/a", {"host": "b"})
+    assert "x-scopegate-config-detail" not in again.headers
+
+
 async def test_what_was_refused_is_not_published(api: AsgiClient, around: Surroundings) -> None:
     await api.post("/services", {})
     await api.patch("/services/x", {"host": "a"})

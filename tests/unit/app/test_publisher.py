@@ -28,6 +28,7 @@ def publisher_of(store: SilentStore) -> Publisher:
         issuers=unused,
         compile_=unused,
         files=unused,
+        last_good=unused,
         ads=unused,
         envoy=unused,
         metrics=unused,
