@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from scopegate.admin.guard import why_refused
+from scopegate.admin.node import NodeInfo
 from scopegate.app.issuers import IssuerBook
 from scopegate.app.prefix import Prefix
 from scopegate.app.publisher import Publisher
@@ -14,13 +18,25 @@ from scopegate.ir.policy import canonical_json, content_id
 from scopegate.store.protocol import Store, StoreUnavailable
 from scopegate.telemetry.metrics import CONTENT_TYPE, exposition, fetch_envoy_stats
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+
 
 def status_app(
-    store: Store, publisher: Publisher, issuers: IssuerBook, prefix: Prefix
+    store: Store,
+    publisher: Publisher,
+    issuers: IssuerBook,
+    prefix: Prefix,
+    *,
+    guarded_for: NodeInfo | None = None,
 ) -> Starlette:
-    """`/status`, `/status/ready` and `/metrics` on the status listener."""
+    """`/status`, `/status/ready` and `/metrics` on the status listener.
+
+    guarded_for   the node whose names alone are answered, as on the Admin API (docs/adr/0009)
+    """
 
     async def ready(_: Request) -> Response:
+        if prefix.draining.exists():
+            return JSONResponse({"message": "scopegate ends"}, 503)
         if publisher.is_ready:
             return JSONResponse({"message": "ready"})
         return JSONResponse({"message": "the proxy has no configuration yet"}, 503)
@@ -31,9 +47,8 @@ def status_app(
             reachable = True
         except StoreUnavailable:
             reachable = False
-        return JSONResponse(
-            {"database": {"reachable": reachable}, "proxy": {"configured": publisher.is_ready}}
-        )
+        proxy = {"configured": publisher.is_ready, "configuration": publisher.state}
+        return JSONResponse({"database": {"reachable": reachable}, "proxy": proxy})
 
     async def metrics(_: Request) -> Response:
         page = exposition(
@@ -43,13 +58,24 @@ def status_app(
         )
         return Response(page, media_type=CONTENT_TYPE)
 
+    def guarded(answer: Endpoint) -> Endpoint:
+        async def answer_if_allowed(request: Request) -> Response:
+            refused = why_refused(request.headers, guarded_for) if guarded_for else None
+            return await answer(request) if refused is None else _refused(refused)
+
+        return answer_if_allowed
+
     return Starlette(
         routes=[
-            Route("/status/ready", ready),
-            Route("/status", status),
-            Route("/metrics", metrics),
+            Route("/status/ready", guarded(ready)),
+            Route("/status", guarded(status)),
+            Route("/metrics", guarded(metrics)),
         ]
     )
+
+
+def _refused(why: str) -> Response:
+    return JSONResponse({"message": why}, 403)
 
 
 def facts_app(issuers: IssuerBook) -> Starlette:

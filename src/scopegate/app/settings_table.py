@@ -240,7 +240,12 @@ SETTINGS: tuple[Setting, ...] = (
         section="admin and status",
         default="127.0.0.1:8007",
         kind="addresses, each `address:port`, with commas between them",
-        meaning="Where `/status/ready`, `/status` and `/metrics` are served.",
+        meaning=(
+            "Where `/status/ready`, `/status` and `/metrics` are served. `/status/ready` is 200"
+            " from the first configuration that the proxy has until Scopegate is told to end, 503"
+            " before and after. On loopback alone only this machine's own names and"
+            " `admin_hosts` are answered."
+        ),
         example="0.0.0.0:8007",
         parse=_plain(lambda text: values.parse_listen(text, flags=())),
     ),

@@ -11,7 +11,8 @@ import os
 import resource
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, cast
 
 import scopegate
@@ -72,8 +73,19 @@ def start(
             status=[str(address) for address in settings.status_listen],
         )
         stages = (tuple(first), *stages_of(settings, prefix, sockets))
-        supervisor = Supervisor(stages, log, open_metrics(prefix.metrics, "supervisor"))
+        supervisor = Supervisor(
+            stages,
+            log,
+            open_metrics(prefix.metrics, "supervisor"),
+            on_ending=partial(_say_that_it_drains, prefix),
+        )
         return asyncio.run(_run(supervisor, beside))
+
+
+def _say_that_it_drains(prefix: Prefix) -> None:
+    """From here on `/status/ready` says 503. A full disk does not keep us from ending."""
+    with suppress(OSError):
+        prefix.draining.touch(mode=0o600)
 
 
 async def _run(supervisor: Supervisor, beside: Beside | None) -> int:
@@ -108,7 +120,7 @@ def _ready_to_run(settings: Settings, prefix: Prefix, was_killed: bool) -> Itera
     if any(address.ssl for address in settings.proxy_listen):
         certificate_pair(settings, prefix, datetime.datetime.now(datetime.UTC))
     probe_proxy_ports(settings)
-    for left_over in (prefix.xds_socket, prefix.envoy_admin_socket):
+    for left_over in (prefix.xds_socket, prefix.envoy_admin_socket, prefix.draining):
         left_over.unlink(missing_ok=True)
     sockets = open_sockets(settings, prefix)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
@@ -18,10 +18,20 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Supervisor:
-    """Runs the children of all stages until a signal, `stop`, or a child without hope."""
+    """Runs the children of all stages until a signal, `stop`, or a child without hope.
 
-    def __init__(self, stages: Stages, log: FilteringBoundLogger, metrics: Metrics) -> None:
+    on_ending   called once, before the first child is asked to drain
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        log: FilteringBoundLogger,
+        metrics: Metrics,
+        on_ending: Callable[[], None] = lambda: None,
+    ) -> None:
         self._log = log
+        self._on_ending = on_ending
         self._stages = [
             [Child(spec, log, metrics.process_restarted) for spec in stage] for stage in stages
         ]
@@ -45,6 +55,7 @@ class Supervisor:
         alive = [asyncio.create_task(self._keep(child)) for child in self._children()]
         try:
             await self._stop.wait()
+            self._on_ending()
             ends = {
                 asyncio.create_task(self._end_in_order()),
                 asyncio.create_task(self._at_once.wait()),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,6 +14,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -52,11 +55,11 @@ async def until(condition: Callable[[], object], limit_s: float = 5) -> float:
 class Running:
     """A supervisor at work in this process, with what it logged."""
 
-    def __init__(self, *stages: list[ChildSpec]) -> None:
+    def __init__(self, *stages: list[ChildSpec], **more: Any) -> None:
         self.logged: list[tuple[str, dict[str, object]]] = []
         log = structlog.wrap_logger(None, processors=[self._keep])
         self.metrics = Metrics()
-        self.supervisor = Supervisor(stages, log, self.metrics)
+        self.supervisor = Supervisor(stages, log, self.metrics, **more)
         self.task = asyncio.create_task(self.supervisor.run())
 
     def _keep(self, _: object, name: str, event: structlog.typing.EventDict) -> object:
@@ -77,8 +80,8 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(*stages: list[ChildSpec]) -> AsyncIterator[Running]:
-    made = Running(*stages)
+async def running(*stages: list[ChildSpec], **more: Any) -> AsyncIterator[Running]:
+    made = Running(*stages, **more)
     try:
         await made.started()
         yield made
@@ -107,6 +110,60 @@ def test_a_child_that_somebody_kills_is_not_given_up() -> None:
     assert None not in [delay.after(0.1, by_itself=False) for _ in range(20)]
 
 
+def test_who_is_killed_again_and_again_is_back_within_a_second() -> None:
+    delay = child_module._Delay()
+    for _ in range(20):
+        wait_s = delay.after(0.1, by_itself=False)
+        assert wait_s is not None
+        assert wait_s <= 1
+
+
+async def test_a_loop_of_deaths_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_module, "FIRST_DELAY_S", 0.01)
+    async with running([spec("control")]) as it:
+        for _ in range(3):
+            pid = it.pid("control")
+            os.kill(pid, signal.SIGKILL)
+            await until(lambda pid=pid: it.supervisor.pids["control"] not in (pid, None))
+        ends = [(event, fields) for event, fields in it.logged if "how" in fields]
+        assert [event for event, _ in ends] == ["process ended"] * 2 + [
+            "process ends again and again"
+        ]
+        last = ends[-1][1]
+        assert (last["child"], last["in_a_row"], last["again_in_s"]) == ("control", 3, 0.02)
+
+
+async def test_what_a_child_says_of_ordinary_events_is_debug_and_long_lines_are_cut() -> None:
+    lines = [
+        {"level": "warning", "event": "caught it"},
+        {"level": "warning", "event": f"bad table {'x' * 5000}: the reason"},
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    talking = script("import sys, time; sys.stderr.write(sys.argv[1]); time.sleep(60)", text)
+    child = spec("envoy", talking, logs_json=True, ordinary=re.compile("^caught"))
+    async with running([child]) as it:
+        await until(lambda: any("bad table" in event for event, _ in it.logged))
+        said = {event: fields["level"] for event, fields in it.logged if "process" not in event}
+    (long,) = [event for event in said if event.startswith("bad table")]
+    assert said == {"caught it": "debug", long: "warning"}
+    assert long.endswith("x: the reason")
+    assert len(long) < 1000
+
+
+async def test_that_it_ends_is_said_before_anybody_drains() -> None:
+    told: list[str] = []
+
+    async def drain() -> None:
+        told.append("drain")
+
+    async with running(
+        [spec("envoy", before_end=drain)], on_ending=lambda: told.append("ends")
+    ) as it:
+        assert told == []
+        await it.end()
+    assert told == ["ends", "drain"]
+
+
 def test_quick_deaths_are_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child_module, "FIRST_DELAY_S", 0.1)
     delay = child_module._Delay()
@@ -122,8 +179,10 @@ async def test_a_child_that_never_lives_ends_everything(monkeypatch: pytest.Monk
     it = Running([spec("control")], [spec("policy-0", script("import sys; sys.exit(3)"))])
     assert await asyncio.wait_for(it.task, 10) == 1
     assert it.supervisor.pids == {"control": None, "policy-0": None}
-    ends = [fields["how"] for event, fields in it.logged if event == "process ended"]
-    assert ends == ["exit code 3"] * child_module.HOPELESS_AFTER
+    ends = [(event, fields["how"]) for event, fields in it.logged if "how" in fields]
+    assert [how for _, how in ends] == ["exit code 3"] * child_module.HOPELESS_AFTER
+    events = [event for event, _ in ends]
+    assert events == ["process ended"] * 2 + ["process ends again and again"] * 3
     event, fields = it.logged[-1]
     assert (event, fields["level"]) == ("scopegate ends", "critical")
     assert fields["why"] == "policy-0 ends again and again right after its start"
