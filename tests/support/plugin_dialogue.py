@@ -23,6 +23,7 @@ from scopegate.app.http_client import AiohttpClient
 from scopegate.entities.filling import Makings
 from scopegate.entities.kinds import entity_schemas
 from scopegate.entities.snapshot import Plugin
+from scopegate.ir.policy import canonical_json, content_id
 from scopegate.oidc.discovery import fetch_issuer
 from scopegate.plugins.access import (
     Body,
@@ -84,13 +85,13 @@ class FetchedFacts:
         self.requests: dict[str, IssuerRequest] = {}
         self.fetches = 0
 
-    async def refresh(self, key: str, known: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    async def refresh(self, key: str, known_id: str | None) -> Mapping[str, Any] | None:
         self.fetches += 1
         request = self.requests[key]
         document = (
             await fetch_issuer(self._http, request.discovery, previous=None)
         ).facts.to_json()
-        return None if document == known else document
+        return None if content_id(canonical_json(document)) == known_id else document
 
 
 @dataclass

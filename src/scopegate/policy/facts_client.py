@@ -14,7 +14,6 @@ from typing import Any
 
 import aiohttp
 
-from scopegate.ir.policy import canonical_json, content_id
 from scopegate.oidc.errors import IdpUnavailable
 
 _TIMEOUT_S = 5.0
@@ -41,18 +40,17 @@ class FactsClient:
         self._asking: dict[_Question, asyncio.Task[_Reply]] = {}
         self._replies: dict[_Question, _Reply] = {}
 
-    async def refresh(self, key: str, known: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    async def refresh(self, key: str, known_id: str | None) -> Mapping[str, Any] | None:
         """Facts that differ from the known ones, or None.
 
         None means that what is known is as new as it gets. Raises IdpUnavailable when newer
         facts would be needed and cannot be had: nothing known, control or the issuer gone.
         """
-        have = content_id(canonical_json(known)) if known is not None else None
-        question = (key, have)
+        question = (key, known_id)
         reply = self._replies.get(question)
         if reply is None or self._now() >= reply.not_before_s:
             reply = await self._ask(question)
-        if reply.facts is None and (known is None or reply.problem is not None):
+        if reply.facts is None and (known_id is None or reply.problem is not None):
             # A token that cannot be checked now is no bad token: 503, not 401 (contract §9).
             raise IdpUnavailable(
                 reply.problem or "idp_unreachable",

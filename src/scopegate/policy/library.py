@@ -12,13 +12,18 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from scopegate.ir import policy as ir
 from scopegate.plugins.access import Step
 from scopegate.plugins.consumers import ConsumerIndex
 
 _ID = re.compile(r"[0-9a-f]{32}")
-_KEPT = 4096
+_VERSIONS_READY = 2
+"""Of one chain of plugins: the version that decides now, and the one before, by which Envoy's
+workers may still ask. What was taken out of memory is read again if somebody names it."""
+_CHAINS_READY = 4096
+"""A bound on what deleted plugins leave behind, above the routes that one worker serves well."""
 
 PrepareStep = Callable[[ir.Step, ConsumerIndex], Step]
 
@@ -37,21 +42,24 @@ class PreparedStep:
 
 
 PreparedPolicy = Sequence[PreparedStep]
+_Chain = tuple[str, ...]
+"""The ids of a policy's plugins, in order: what its versions have in common."""
 
 
 class PolicyLibrary:
-    """Policies by id; the ones used last are kept ready."""
+    """Policies by id; of each chain of plugins the newest are kept ready."""
 
     def __init__(self, folder: Path, prepare: PrepareStep) -> None:
         self._folder = folder
         self._prepare = prepare
-        self._ready: OrderedDict[str, PreparedPolicy] = OrderedDict()
+        self._ready: dict[str, PreparedPolicy] = {}
+        self._versions: OrderedDict[_Chain, list[str]] = OrderedDict()
+        self._directories: WeakValueDictionary[str, ConsumerIndex] = WeakValueDictionary()
 
     def get(self, policy_id: str) -> PreparedPolicy:
         """The prepared policy. Raises PolicyUnusable."""
         ready = self._ready.get(policy_id)
         if ready is not None:
-            self._ready.move_to_end(policy_id)
             return ready
         policy = self._load(policy_id)
         if not policy.steps:
@@ -61,10 +69,21 @@ class PolicyLibrary:
             PreparedStep(step.plugin, step.plugin_id, self._prepare(step, consumers))
             for step in policy.steps
         )
-        self._ready[policy_id] = prepared
-        if len(self._ready) > _KEPT:
-            self._ready.popitem(last=False)
+        self._keep(policy_id, prepared)
         return prepared
+
+    def _keep(self, policy_id: str, prepared: PreparedPolicy) -> None:
+        """Ready from now on; requests under way hold what they were given."""
+        self._ready[policy_id] = prepared
+        chain = tuple(step.plugin_id for step in prepared)
+        versions = self._versions.setdefault(chain, [])
+        versions.append(policy_id)
+        self._versions.move_to_end(chain)
+        gone = [versions.pop(0)] if len(versions) > _VERSIONS_READY else []
+        if len(self._versions) > _CHAINS_READY:
+            gone += self._versions.popitem(last=False)[1]
+        for former in gone:
+            del self._ready[former]
 
     def _load(self, policy_id: str) -> ir.Policy:
         content = self._read("policy", policy_id)
@@ -76,8 +95,12 @@ class PolicyLibrary:
     def _consumers(self, directory_id: str | None) -> ConsumerIndex:
         if directory_id is None:
             return ConsumerIndex(())
-        content = self._read("consumers", directory_id)
-        return ConsumerIndex.from_documents(json.loads(content))
+        index = self._directories.get(directory_id)
+        if index is None:
+            content = self._read("consumers", directory_id)
+            index = ConsumerIndex.from_documents(json.loads(content))
+            self._directories[directory_id] = index
+        return index
 
     def _read(self, kind: str, content_id: str) -> bytes:
         if not _ID.fullmatch(content_id):

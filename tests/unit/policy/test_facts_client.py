@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from scopegate.ir.policy import canonical_json, content_id
 from scopegate.oidc.errors import IdpUnavailable
 from scopegate.policy.facts_client import FactsClient
 
-OLD, NEW = {"issuer": "old"}, {"issuer": "new"}
+OLD, NEWEST_ID = "0" * 32, "1" * 32
+NEW = {"issuer": "new"}
 
 
 class Control:
@@ -70,7 +70,7 @@ async def test_newer_facts_are_given_to_all_who_ask_at_once(
     control.reply = {"facts": NEW, "retry_in_s": 0.0, "problem": None}
     async with serving(control, tmp_path / "control.sock"):
         assert await asyncio.gather(*(client.refresh("k", OLD) for _ in range(20))) == [NEW] * 20
-    assert control.asked == [("k", content_id(canonical_json(OLD)))]
+    assert control.asked == [("k", OLD)]
 
 
 async def test_what_was_newer_once_is_not_given_to_who_knows_more_by_now(
@@ -83,7 +83,7 @@ async def test_what_was_newer_once_is_not_given_to_who_knows_more_by_now(
         assert await client.refresh("k", OLD) == NEW
         # Another worker made control learn more, and the policy brought it here.
         control.reply = {"facts": None, "retry_in_s": 5.0, "problem": None}
-        assert await client.refresh("k", newest) is None
+        assert await client.refresh("k", NEWEST_ID) is None
         control.reply = {"facts": newest, "retry_in_s": 0.0, "problem": None}
         assert await client.refresh("k", OLD) == newest
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
+from scopegate.ir.policy import canonical_json, content_id
 from scopegate.oidc.errors import IdpUnavailable, UnknownKey
 from scopegate.oidc.issuer import Endpoints, IssuerFacts
 from scopegate.oidc.keys import KeySet
@@ -16,11 +17,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class KnownIssuer:
-    """Facts and the keys in them, imported once."""
+    """Facts and the keys in them, imported once; `id` is the content id of the facts."""
 
     facts: IssuerFacts
     keys: KeySet
-    document: Mapping[str, Any] = field(repr=False)
+    id: str
 
 
 class Issuer:
@@ -45,7 +46,8 @@ class Issuer:
         facts = IssuerFacts.from_json(document)
         configured = {name: url for name, url in asdict(self._configured).items() if url}
         facts = replace(facts, endpoints=replace(facts.endpoints, **configured))
-        return KnownIssuer(facts, KeySet.from_facts(facts, self._issuers_allowed), document)
+        keys = KeySet.from_facts(facts, self._issuers_allowed)
+        return KnownIssuer(facts, keys, content_id(canonical_json(document)))
 
     async def known(self) -> KnownIssuer:
         """Facts and keys. Raises IdpUnavailable while nothing is known."""
@@ -66,12 +68,15 @@ class Issuer:
         try:
             return verify(known)
         except UnknownKey as unknown:
-            document = await self._port.refresh(self._key, known.document)
+            document = await self._port.refresh(self._key, known.id)
             if document is None:
                 raise unknown.verdict() from None
-            self._known = self._read(document)
+            newer = self._read(document)
+            if self._known is known:
+                # Otherwise somebody else's answer came first, and may be newer than this one.
+                self._known = newer
             try:
-                return verify(self._known)
+                return verify(newer)
             except UnknownKey as still_unknown:
                 raise still_unknown.verdict() from None
 

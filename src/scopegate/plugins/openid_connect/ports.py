@@ -13,9 +13,10 @@ from scopegate.session.shared_state import SharedState
 class FactsPort(Protocol):
     """Asks control for newer facts than a policy holds."""
 
-    async def refresh(self, key: str, known: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    async def refresh(self, key: str, known_id: str | None) -> Mapping[str, Any] | None:
         """Facts that differ from the known ones; None: the known ones are as new as it gets.
 
+        `known_id`: the content id of the known ones (`ir.policy`); None: nothing is known.
         One question to control per key and known facts at a time; none while control said to wait.
         Raises IdpUnavailable when control or the identity provider does not answer.
         """
