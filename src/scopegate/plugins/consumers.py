@@ -25,13 +25,13 @@ class ConsumerIndex:
 
     def __init__(self, records: Iterable[ConsumerRecord]) -> None:
         self._by: dict[str, dict[str, ConsumerRecord]] = {"username": {}, "custom_id": {}, "id": {}}
-        self._by_folded_username: dict[str, list[ConsumerRecord]] = {}
+        self._by_folded_username: dict[tuple[str, str], list[ConsumerRecord]] = {}
         for record in records:
             self._by["id"][record.id] = record
             if record.username is not None:
                 self._by["username"][record.username] = record
-                folded = self._by_folded_username.setdefault(record.username.casefold(), [])
-                folded.append(record)
+                folded = _without_case(record.username)
+                self._by_folded_username.setdefault(folded, []).append(record)
             if record.custom_id is not None:
                 self._by["custom_id"][record.custom_id] = record
 
@@ -52,7 +52,7 @@ class ConsumerIndex:
             if name not in wanted:
                 continue
             if name == "username" and ignore_username_case:
-                alike = self._by_folded_username.get(value.casefold(), [])
+                alike = self._by_folded_username.get(_without_case(value), [])
                 if len(alike) > 1:
                     raise AmbiguousConsumer
                 if alike:
@@ -62,3 +62,12 @@ class ConsumerIndex:
             if record is not None:
                 return record
         return None
+
+
+def _without_case(username: str) -> tuple[str, str]:
+    """Equal for names that differ in nothing but case.
+
+    Folding alone also makes equal what looks or reads alike: the Kelvin sign and k, ß and ss, the
+    long s and s. Somebody who may choose a name at the provider would pass for another so.
+    """
+    return username.lower(), username.upper()

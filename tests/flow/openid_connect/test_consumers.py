@@ -109,6 +109,33 @@ async def test_case_counts_unless_it_is_ignored(world: World) -> None:
     assert upstream(await visitor.log_in())["x-consumer-id"] == shouting.id
 
 
+@pytest.mark.parametrize(
+    ("username", "claimed", "same"),
+    [
+        ("Müller", "MÜLLER", True),
+        ("kevin", "\N{KELVIN SIGN}evin", False),
+        ("strasse", "straße", False),
+        ("sam", "\N{LATIN SMALL LETTER LONG S}am", False),
+        ("ivan", "\N{LATIN SMALL LETTER DOTLESS I}van", False),
+    ],
+)
+async def test_nothing_but_case_is_ignored(
+    world: World, username: str, claimed: str, same: bool
+) -> None:
+    plugin = await world.plugin(
+        consumers=[ConsumerRecord("3" * 32, username, None)],
+        consumer_claim=["email"],
+        by_username_ignore_case=True,
+        auth_methods=["bearer"],
+    )
+    token = world.idp.access_token(WITH_SCOPE, TokenEdit(set={"email": claimed}))
+    answer = await world.visitor(plugin).fetch("/oidc", authorization=f"Bearer {token}")
+    if same:
+        assert upstream(answer)["x-consumer-username"] == username
+    else:
+        refused(answer, 403, "consumer_not_found")
+
+
 async def test_of_two_consumers_that_differ_only_in_case_none_is_guessed(world: World) -> None:
     consumers = [
         ConsumerRecord(BLOG.id, "BLOG_WITH_SCOPE", None),
