@@ -319,3 +319,23 @@ async def test_a_fixed_redirect_uri_takes_the_callback_and_leads_back(world: Wor
     redirected(await visitor.get(f"/oidc/other?{parameters}"), "login_started")
     answer = redirected(await visitor.come_back(callback), "login_redirect")
     assert answer.location == "/oidc/deep"
+
+
+@pytest.mark.parametrize(
+    ("configured", "arrives_at"),
+    [
+        ("/back%7Edoor", "/back~door"),
+        ("/a%2fb", "/a%2Fb"),
+        ("/caf%c3%a9", "/caf%C3%A9"),
+        ("", "/"),
+    ],
+)
+async def test_a_callback_arrives_however_the_proxy_writes_its_path(
+    world: World, configured: str, arrives_at: str
+) -> None:
+    uri = f"http://localhost:8000{configured}"
+    visitor = world.visitor(await world.plugin(redirect_uri=[uri]))
+    callback = await visitor.authenticate(await visitor.start_login("/oidc"))
+    query = urlsplit(callback.url).query
+    allowed(await visitor.get(f"{arrives_at}?{query}"))
+    assert visitor.has_session

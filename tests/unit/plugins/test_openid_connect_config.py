@@ -194,7 +194,7 @@ BUILT = """
     downstream_headers_names downstream_access_token_header downstream_access_token_jwk_header
     downstream_id_token_header downstream_id_token_jwk_header downstream_refresh_token_header
     downstream_session_id_header disable_session session_secret session_storage
-    session_audience session_bind session_cookie_name session_cookie_path
+    session_bind session_cookie_name session_cookie_path
     session_cookie_domain session_cookie_http_only session_cookie_secure
     session_cookie_same_site session_idling_timeout session_rolling_timeout
     session_absolute_timeout session_request_headers session_response_headers issuers_allowed

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from scopegate.oidc.authorization import (
     AuthorizationRequest,
@@ -68,6 +68,8 @@ class Login:
         config = step["plugin"]
         self.enabled = "authorization_code" in config["auth_methods"]
         self._clients = clients
+        uris = [client.redirect_uri for client in clients.all if client.redirect_uri]
+        self._callback_paths = {_decoded(urlsplit(uri).path or "/") for uri in uris}
         self._issuer = issuer
         self._calls = calls
         self._ports = ports
@@ -181,8 +183,7 @@ class Login:
         return Callback(parameters, finish)
 
     def _may_arrive_at(self, path: str) -> bool:
-        configured = [client.redirect_uri for client in self._clients.all if client.redirect_uri]
-        return not configured or path in {urlsplit(uri).path or "/" for uri in configured}
+        return not self._callback_paths or _decoded(path) in self._callback_paths
 
     async def is_first_use(self, matched: Matched) -> bool:
         """Whether this state has not been used before. Raises SharedStateUnavailable."""
@@ -216,6 +217,12 @@ class Login:
         https = request.scheme == "https"
         values = self._pending.expire(request.header("cookie"), https=https)
         return [("set-cookie", value) for value in values]
+
+
+def _decoded(path: str) -> str:
+    """A path to compare: the browser comes back to the redirect URI as it was configured, and the
+    proxy writes its path anew (`%7e` arrives as `~`)."""
+    return unquote(path, errors="surrogateescape")
 
 
 def with_tokens_appended(location: str, tokens: Mapping[str, str], mode: str) -> str:

@@ -54,8 +54,9 @@ _LOGIN_RULES = (
     "jwt_session_cookie",
     "jwt_session_claim",
     "authorization_endpoint",
+    "authorization_query_args_names",
+    "authorization_query_args_values",
     "token_endpoint",
-    "session_audience",
 )
 # No clock bounds a session when all three are off; a replaced secret still has an end.
 _FORMER_SECRET_CAP_S = 31 * 86400

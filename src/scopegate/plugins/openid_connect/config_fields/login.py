@@ -25,7 +25,9 @@ AUTHORIZATION = Group(
     "The authorization request",
     {
         "redirect_uri": redirect_urls(
-            "Where the identity provider sends browsers back to; unset: the URL of the request."
+            "Where the identity provider sends browsers back to; unset: the URL of the request. "
+            "Then a request to any page with `state` and `code` (or `error`) of its own is taken "
+            "for a way back from a login, and gets 401 unless it brings a credential."
         ),
         "scopes": texts("The scopes that are asked for.", ("openid",), referenceable=True),
         "audience": texts("The audience that is asked for and that tokens must have."),
@@ -107,7 +109,9 @@ LOGIN = Group(
             "Where in the URL the redirect carries them.", ("fragment", "query"), "fragment"
         ),
         "login_redirect_uri": redirect_urls(
-            "Where the redirect goes; unset: where the browser wanted to go.", referenceable=True
+            "Where the redirect goes; unset: where the browser wanted to go, if the login began a "
+            "session, and on to the upstream if not.",
+            referenceable=True,
         ),
         "unauthorized_redirect_uri": redirect_urls("Where a 401 goes instead."),
         "unauthorized_error_message": text("What a 401 says.", "Unauthorized"),

@@ -45,7 +45,9 @@ SESSION = Group(
             works=("cookie",),
             limits="only cookie",
         ),
-        "session_audience": text("Which part of a shared session is this plugin's.", "default"),
+        "session_audience": later(
+            text("Which part of a cookie that plugins share is this one's.", "default")
+        ),
         "session_bind": choices(
             "What must stay the same for a session to be good.", ("ip", "scheme", "user-agent")
         ),
