@@ -7,6 +7,7 @@ a round that began after the call, so his write is in it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -162,7 +163,9 @@ class Publisher:
         if outcome.status == "rejected":
             self._note_refusal(outcome, sent)
             return
-        logger().info(
+        changed = self._good is None or sent.resources != self._good.resources
+        logger().log(
+            logging.INFO if changed else logging.DEBUG,
             "configuration is live" if self._serves else "scopegate is ready",
             routes=len(sent.gateway.routes),
             policies=len(sent.gateway.policies),

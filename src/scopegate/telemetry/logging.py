@@ -44,7 +44,7 @@ _QUIET_LIBRARIES = {
     "sqlalchemy": logging.WARNING,
     "aiosqlite": logging.WARNING,
 }
-_FIRST = ("time", "level", "event", "process", "request_id")
+_FIRST = ("time", "level", "event", "process", "request_id", "reason", "status")
 
 
 def configure_logging(
@@ -139,13 +139,20 @@ def _redact(_: Any, __: str, event: Event) -> Event:
 
 
 def _json(_: Any, __: str, event: Event) -> str:
-    ordered = {key: event.pop(key) for key in _FIRST if key in event}
-    return json.dumps({**ordered, **event}, ensure_ascii=False, default=str)
+    return json.dumps(_ordered(event), ensure_ascii=False, default=str)
+
+
+def _ordered(event: Event) -> Event:
+    first = {key: event[key] for key in _FIRST if key in event}
+    return {**first, **event}
 
 
 def _console(colours: bool) -> structlog.typing.Processor:
     columns = structlog.dev.ConsoleRenderer(
-        colors=colours and not os.environ.get("NO_COLOR"), timestamp_key="time", pad_event_to=28
+        colors=colours and not os.environ.get("NO_COLOR"),
+        timestamp_key="time",
+        pad_event_to=28,
+        sort_keys=False,
     )
 
     def render(target: Any, name: str, event: Event) -> str:
@@ -153,8 +160,10 @@ def _console(colours: bool) -> structlog.typing.Processor:
             key: _printable(value, keep="\n" if key == "exception" else "")
             if isinstance(value, str)
             else value
-            for key, value in event.items()
+            for key, value in _ordered(event).items()
         }
+        # Who looks at a terminal knows the day; the hour of every part is UTC.
+        safe["time"] = f"{safe['time'][11:23]}Z"
         return str(columns(target, name, safe))
 
     return render

@@ -1,13 +1,29 @@
-"""Writes that wait for the proxy, and control that ends meanwhile."""
+"""Rounds of publishing: what is told of them, and writes that wait while control ends."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+import structlog
+
+from scopegate.admin.node import PublishResult
 from scopegate.app.publisher import Publisher
+from scopegate.compile.gateway import Compiled
+from scopegate.envoy.ads import PublishOutcome
+from scopegate.envoy.resources import Resources
+from scopegate.envoy.settings import EnvoySettings
+from scopegate.ir.gateway import Gateway, Listener, PathMatch, Refuse, Route, RouteMatch
+from scopegate.telemetry.metrics import Metrics
+
+LISTENER = Listener("proxy", "127.0.0.1", 8000)
+LIVE = PublishOutcome("live")
+REFUSED = PublishOutcome("rejected", "routes: no", kept=True)
 
 
 class SilentStore:
@@ -21,33 +37,133 @@ class SilentStore:
         await asyncio.Event().wait()
 
 
-def publisher_of(store: SilentStore) -> Publisher:
-    unused = cast(Any, SimpleNamespace())
-    return Publisher(
-        store=cast(Any, store),
-        issuers=unused,
-        compile_=unused,
-        files=unused,
-        last_good=unused,
-        ads=unused,
-        envoy=unused,
-        metrics=unused,
-    )
+def publisher_of(store: object, **parts: object) -> Publisher:
+    unused = SimpleNamespace()
+    names = ("issuers", "compile_", "files", "last_good", "ads", "envoy", "metrics")
+    return Publisher(**cast(Any, {"store": store, **dict.fromkeys(names, unused), **parts}))
+
+
+@contextlib.asynccontextmanager
+async def running(publisher: Publisher) -> AsyncIterator[None]:
+    task = asyncio.create_task(publisher.run())
+    yield
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 async def test_writes_under_way_are_answered_when_control_ends() -> None:
     store = SilentStore()
     publisher = publisher_of(store)
-    running = asyncio.create_task(publisher.run())
-    in_the_round = asyncio.create_task(publisher.publish())
-    await store.asked.wait()
-    for_the_next = asyncio.create_task(publisher.publish())
-    await asyncio.sleep(0)
-    assert not in_the_round.done()
-    publisher.end()
+    async with running(publisher):
+        in_the_round = asyncio.create_task(publisher.publish())
+        await store.asked.wait()
+        for_the_next = asyncio.create_task(publisher.publish())
+        await asyncio.sleep(0)
+        assert not in_the_round.done()
+        publisher.end()
+        async with asyncio.timeout(1):
+            results = [await in_the_round, await for_the_next, await publisher.publish()]
+        assert {result.state for result in results} == {"pending"}
+
+
+@dataclass
+class Proxy:
+    """All that a publisher works with; the test decides what is configured and what Envoy says."""
+
+    gateway: Gateway = field(default_factory=Gateway)
+    outcome: PublishOutcome = LIVE
+    connected: int = 1
+    kept: list[Resources | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.publisher = publisher_of(
+            self,
+            issuers=SimpleNamespace(want=lambda _: None, facts=dict, findings=list),
+            compile_=lambda *_: Compiled(self.gateway, ()),
+            files=SimpleNamespace(write=lambda _: frozenset(), sweep=lambda _: None),
+            last_good=SimpleNamespace(keep=self.kept.append, forget=lambda: self.kept.append(None)),
+            ads=self,
+            envoy=EnvoySettings(),
+            metrics=Metrics(),
+        )
+
+    async def snapshot(self) -> Any:
+        return SimpleNamespace(plugins={})
+
+    async def publish(self, _: Resources, __: float) -> PublishOutcome:
+        if self.outcome.status != "pending":
+            self.publisher.note(self.outcome)
+        return self.outcome
+
+    async def change(self, path: str, outcome: PublishOutcome) -> tuple[PublishResult, list[Any]]:
+        """Configure one route with this path; what is answered, and what is logged."""
+        match = RouteMatch(path=PathMatch("prefix", path))
+        route = Route("r", match, Refuse(500, "x", "x"), "id-r", "r")
+        self.gateway = Gateway(listeners=(LISTENER,), routes=(route,))
+        self.outcome = outcome
+        with structlog.testing.capture_logs() as logged:
+            result = await self.publisher.publish()
+        return result, [(line["log_level"], line["event"]) for line in logged]
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[Proxy]:
+    made = Proxy()
+    async with running(made.publisher):
+        yield made
+
+
+READY = ("info", "scopegate is ready")
+IS_LIVE = ("info", "configuration is live")
+IS_REFUSED = ("error", "the proxy refused the configuration")
+
+
+async def test_each_change_is_a_line_and_what_changes_nothing_is_none(proxy: Proxy) -> None:
+    assert not proxy.publisher.is_ready
+    assert (await proxy.change("/a", LIVE))[1] == [READY]
+    assert proxy.publisher.is_ready
+    proxy.connected = 0
+    assert not proxy.publisher.is_ready, "no proxy, nothing to be ready for"
+    proxy.connected = 1
+    assert (await proxy.change("/b", LIVE))[1] == [IS_LIVE]
+    assert (await proxy.change("/b", LIVE))[1] == [("debug", IS_LIVE[1])]
+
+
+async def test_a_refusal_is_told_once_and_kept_until_the_next_good_one(proxy: Proxy) -> None:
+    await proxy.change("/a", LIVE)
+    good = proxy.kept.copy()
+    result, logged = await proxy.change("/b", REFUSED)
+    said = "routes: no (changed since the last good one: route r)"
+    assert (result, logged) == (PublishResult("rejected", said), [IS_REFUSED])
+    assert (proxy.publisher.state, proxy.publisher.is_ready) == ("rejected", True)
+    (finding,) = proxy.publisher.findings()
+    assert (finding.code, finding.kind, finding.id) == ("config_rejected", "routes", "id-r")
+    assert said in finding.message
+    (kept,) = proxy.kept[len(good) :]
+    assert kept is not None
+    assert (await proxy.change("/b", REFUSED))[1] == []
+
+    assert (await proxy.change("/a", LIVE))[0] == PublishResult("live", None)
+    assert (proxy.publisher.state, list(proxy.publisher.findings())) == ("live", [])
+    assert proxy.kept[-1] is None
+
+
+async def test_what_is_not_live_in_time_is_a_warning(proxy: Proxy) -> None:
+    pending = PublishOutcome("pending", "the proxy is not connected")
+    result, logged = await proxy.change("/a", pending)
+    assert result == PublishResult("pending", pending.detail)
+    assert logged == [("warning", "configuration is not live yet")]
+    assert proxy.publisher.state == "pending"
+
+
+async def test_an_envoy_that_refuses_later_what_was_good_is_offered_it_again(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scopegate.app.publisher.RETRY_S", 0.01)
+    await proxy.change("/a", LIVE)
+    proxy.publisher.note(PublishOutcome("rejected", "listeners: the port is taken"))
+    assert proxy.publisher.state == "rejected"
     async with asyncio.timeout(1):
-        results = [await in_the_round, await for_the_next, await publisher.publish()]
-    assert {result.state for result in results} == {"pending"}
-    running.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
+        while proxy.publisher.state != "live":  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -98,6 +99,15 @@ def test_a_line_feed_in_a_value_makes_no_second_line(tmp_path: Path) -> None:
     (line,) = written(tmp_path, program, style="console")
     assert "\x1b" not in line
     assert "a\\x0ab" in line
+
+
+def test_on_a_terminal_what_is_looked_for_stands_first(tmp_path: Path) -> None:
+    program = "logger().warning('no', client_ip='::1', status=403, reason='x', request_id='r1')"
+    (line,) = written(tmp_path, program, style="console")
+    time, _, rest = line.partition(" ")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}Z", time)
+    fields = ["process=policy-0", "request_id=r1", "reason=x", "status=403", "client_ip=::1"]
+    assert rest.split()[-5:] == fields
 
 
 @pytest.mark.parametrize(
