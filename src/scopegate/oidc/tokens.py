@@ -92,6 +92,17 @@ def read_id_token(token: str, rules: IdTokenRules, now_s: float) -> VerifiedToke
     return _accepted(jws, None)
 
 
+def signing_key(jws: Jws, keys: KeySet) -> Jwk:
+    """The public key of the token's own issuer that made its signature. Raises TokenRefused.
+
+    Says nothing about claims; for a token that was accepted before, or was only read.
+    """
+    issuer = jws.claims.get("iss")
+    key = keys.find(issuer if isinstance(issuer, str) else "", jws.kid, jws.algorithm)
+    check_signature(jws, key)
+    return key.jwk
+
+
 def check_refreshed_id_token(former: Claims, refreshed: Claims) -> None:
     """A refreshed ID token speaks of the same user of the same issuer (OpenID Connect Core §12.2).
 

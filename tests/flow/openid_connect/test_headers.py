@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scopegate.plugins.access import Body, Continue, NeedBody, Request
-from scopegate_demo.idp import TokenEdit
+from scopegate_demo.idp import Signature, TokenEdit
 from support.plugin_dialogue import (
     HOST,
     SCRIPT,
@@ -81,6 +81,27 @@ async def test_jwk_headers_carry_the_public_key_that_verified_the_token(world: W
         jwk = decoded(value)
         assert jwk["kid"] == world.idp.keys.active.kid
         assert "d" not in jwk
+
+
+@pytest.mark.parametrize(
+    "config", [{"verify_signature": False}, {"ignore_signature": ["authorization_code"]}]
+)
+async def test_a_key_that_did_not_sign_the_token_is_not_sent_as_its_key(
+    world: World, config: dict[str, Any]
+) -> None:
+    """Its id and issuer are named by the token, and a token that is only read may name any."""
+    world.idp.behaviour.access_token.signature = Signature.CORRUPT
+    visitor = world.visitor(
+        await world.plugin(
+            upstream_access_token_jwk_header="x-access-jwk",
+            upstream_id_token_jwk_header="x-id-jwk",
+            **config,
+        )
+    )
+    up = upstream(await visitor.log_in())
+    assert "x-access-jwk" not in up
+    assert decoded(up["x-id-jwk"])["kid"] == world.idp.keys.active.kid
+    assert "x-access-jwk" not in upstream(await visitor.get("/oidc"))
 
 
 async def test_claims_go_up_and_down_as_text_or_encoded(world: World) -> None:
@@ -227,6 +248,8 @@ async def test_a_body_that_is_too_large_holds_no_credential(world: World) -> Non
         "0" * 32,
         body_state=Body.TOO_LARGE,
     )
+    refused(await plugin.access(too_large), 401, "body_too_large")  # type: ignore[arg-type]
+    plugin = await world.plugin(auth_methods=["bearer"], bearer_token_param_type=["header"])
     refused(await plugin.access(too_large), 401, "no_credential")  # type: ignore[arg-type]
 
 

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from scopegate.plugins.consumers import ConsumerRecord
-from support.plugin_dialogue import NAVIGATION, SCRIPT, World, allowed, upstream
+from support.plugin_dialogue import (
+    NAVIGATION,
+    SCRIPT,
+    WITH_SCOPE,
+    World,
+    allowed,
+    refused,
+    upstream,
+)
 
 BREAK = "x\r\nx-scopegate-target: /admin\r\nx-consumer-username: root"
 
@@ -104,6 +112,112 @@ async def test_beside_a_bearer_token_no_refresh_token_goes_on(world: World) -> N
     answer = allowed(await visitor.send("GET", "/oidc?refresh_token=forged", headers))
     assert {"authorization", "refresh-token"} <= set(answer.remove_headers)
     assert answer.target == "/oidc"
+
+
+async def test_no_other_spelling_and_no_other_scheme_goes_on(world: World) -> None:
+    """Many servers take `_` for `-`; whatever stands in Authorization reads as checked."""
+    others = {
+        "x_access_token": "forged",
+        "access_token": "forged",
+        "x-access_token": "forged",
+        "refresh_token": "forged",
+        "authorization": "Basic Zm9yZ2VkOng=",
+        "proxy-authorization": "Basic Zm9yZ2VkOng=",
+        "proxy_authorization": "Bearer forged",
+    }
+    visitor = world.visitor(await world.plugin(**PLACES))
+    await visitor.log_in("/oidc")
+    answer = allowed(await visitor.send("GET", "/oidc", NAVIGATION | others))
+    assert set(others) <= set(answer.remove_headers)
+
+
+async def test_where_headers_are_no_place_for_a_token_none_goes_on_either(world: World) -> None:
+    plugin = await world.plugin(
+        bearer_token_param_type=["query"], upstream_access_token_header=None
+    )
+    token = world.idp.access_token(WITH_SCOPE)
+    headers = SCRIPT | {"authorization": "Bearer forged"}
+    answer = await world.visitor(plugin).send("GET", f"/?access_token={token}", headers)
+    assert "authorization" in allowed(answer).remove_headers
+
+
+async def test_the_checked_token_goes_on_without_its_twin(world: World) -> None:
+    visitor = world.visitor(await world.plugin(**PLACES, hide_credentials=False))
+    token = bearer(world)["authorization"].removeprefix("Bearer ")
+    headers = {"x-access-token": token, "x_access_token": "forged", "access_token": "forged"}
+    answer = allowed(await visitor.send("GET", "/oidc", SCRIPT | headers))
+    assert "x-access-token" not in answer.remove_headers
+    assert {"x_access_token", "access_token"} <= set(answer.remove_headers)
+
+
+async def test_what_says_which_client_is_meant_does_not_go_on(world: World) -> None:
+    plugin = await world.plugin(
+        client_id=["blog_post", "second"], client_secret=["blog_post_secret", "second_secret"]
+    )
+    visitor = world.visitor(plugin)
+    headers = bearer(world) | {"client-id": "1", "x_client_id": "1"}
+    answer = allowed(await visitor.send("GET", "/oidc?client_id=1&a=1", SCRIPT | headers))
+    assert {"client-id", "x_client_id"} <= set(answer.remove_headers)
+    assert answer.target == "/oidc?a=1"
+
+
+async def test_the_page_that_was_asked_for_comes_without_the_clients_choice(world: World) -> None:
+    plugin = await world.plugin(
+        client_id=["blog_post", "second"],
+        client_secret=["blog_post_secret", "second_secret"],
+        login_action="upstream",
+        preserve_query_args=True,
+    )
+    answer = await world.visitor(plugin).log_in("/oidc?a=1&client_id=second&b=2")
+    assert allowed(answer).target == "/oidc?a=1&b=2"
+
+
+async def test_a_token_in_a_form_beside_a_session_is_refused(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    await visitor.log_in("/oidc")
+    allowed(await visitor.post("/oidc", {"a": "1"}))
+    answer = await visitor.post("/oidc", {"a": "1", "access_token": "forged"})
+    assert "bearer_token_param_type" in refused(answer, 400, "credential_repeated").detail
+    assert visitor.has_session
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"bearer_token_param_type": ["header", "query"]},
+        {"auth_methods": ["session", "authorization_code"]},
+    ],
+)
+async def test_where_bodies_are_no_place_for_a_token_forms_are_not_asked_for(
+    world: World, config: dict[str, Any]
+) -> None:
+    visitor = world.visitor(await world.plugin(**config))
+    await visitor.log_in("/oidc")
+    answer = allowed(await visitor.post("/oidc", {"access_token": "the application's"}))
+    assert not visitor.asked_for_body
+    assert answer.body_cuts == ()
+
+
+async def test_json_beside_another_credential_is_the_applications(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    await visitor.log_in("/oidc")
+    kind = {"content-type": "application/json"}
+    body = b'{"access_token": "of an account to link"}'
+    assert allowed(await visitor.send("POST", "/oidc", SCRIPT | kind, body)).body_cuts == ()
+    assert not visitor.asked_for_body
+    headers = SCRIPT | kind | bearer(world)
+    answer = await world.visitor(visitor.plugin).send("POST", "/oidc", headers, body)
+    assert allowed(answer).body_cuts == ()
+
+
+async def test_a_refresh_token_in_a_form_does_not_go_on_beside_a_bearer_token(world: World) -> None:
+    config = PLACES | {"bearer_token_param_type": ["header"]}
+    visitor = world.visitor(await world.plugin(**config))
+    form = {"a": "1", "refresh_token": "forged"}
+    answer = allowed(await visitor.post("/oidc", form, **bearer(world)))
+    ((start, end),) = answer.body_cuts
+    body = b"a=1&refresh_token=forged"
+    assert body[:start] + body[end:] == b"a=1"
 
 
 async def test_the_credential_that_was_checked_stays_if_so_configured(world: World) -> None:

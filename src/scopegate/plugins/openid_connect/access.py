@@ -69,7 +69,7 @@ class OpenIdConnect:
             self._sessions,
             self._login,
             self._refusals,
-            self._credentials.places_in,
+            self._credentials.places(),
         )
         self._unauthorized_ends_session = config["unauthorized_destroy_session"]
 
@@ -87,9 +87,8 @@ class OpenIdConnect:
         except CookieRepeated as problem:
             expire = [*self._sessions.expire(request), *self._login.forget(request)]
             return self._refusals.malformed(client, "cookie_repeated", str(problem), expire)
-        except CredentialRepeated:
-            detail = "more than one access token in one request"
-            return self._refusals.malformed(client, "credential_repeated", detail)
+        except CredentialRepeated as problem:
+            return self._refusals.malformed(client, "credential_repeated", str(problem))
         except ReturnTargetTooLong as problem:
             return self._refusals.malformed(client, "return_target_too_long", str(problem))
         except IdpUnavailable as problem:
@@ -134,6 +133,9 @@ class OpenIdConnect:
             )
         if session.cookie_there and reason == "no_credential":
             reason, detail = session.reason, "the session cookie is not good any more"
+        elif self._credentials.could_be_in(arguments) and reason == "no_credential":
+            reason = "body_too_large"
+            detail = "no credential was found, and the body is too large to be looked into for one"
         return await self._nobody(request, arguments, client, reason, detail)
 
     async def _nobody(

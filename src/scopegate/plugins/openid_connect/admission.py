@@ -7,13 +7,15 @@ Source: contract openid-connect.md §1 (steps 8 to 11), §4 (login actions), §6
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from scopegate.oidc.errors import TokenRefused
 from scopegate.oidc.grants import TokenSet
 from scopegate.oidc.jws import parse_jws
+from scopegate.oidc.tokens import signing_key
 from scopegate.plugins.access import (
     Continue,
     Header,
@@ -37,8 +39,8 @@ from scopegate.plugins.openid_connect.consumer_mapping import (
 )
 from scopegate.plugins.openid_connect.headers import (
     IDENTITY_HEADERS,
+    FindKey,
     HeaderRules,
-    ours_in,
     sendable,
 )
 from scopegate.plugins.openid_connect.identity import Identity
@@ -51,7 +53,8 @@ from scopegate.plugins.openid_connect.login import (
 )
 from scopegate.plugins.openid_connect.refusals import Refusals
 from scopegate.plugins.openid_connect.requirements import Requirements
-from scopegate.plugins.openid_connect.sessions import Sessions, cookies_for_upstream
+from scopegate.plugins.openid_connect.sessions import Sessions
+from scopegate.plugins.openid_connect.stripping import Stripping, request_target
 from scopegate.session.session import Session
 from scopegate.session.session_cookie import OpenSession
 
@@ -126,25 +129,27 @@ class Admission:
         sessions: Sessions,
         login: Login,
         refusals: Refusals,
-        places_in: Callable[[Request], Sequence[Place]],
+        places: Sequence[Place],
     ) -> None:
-        """`places_in`: where a request may hold a credential of ours."""
+        """`places`: where a request may hold a token."""
         self._clients = clients
         self._consumers = consumers
         self._issuer = issuer
         self._sessions = sessions
         self._login = login
         self._refusals = refusals
-        self._places_in = places_in
         self._requirements = Requirements.from_config(config)
         self._mapping = ConsumerMapping.from_config(config)
         self._up = HeaderRules.from_config(config, "upstream")
         self._down = HeaderRules.from_config(config, "downstream")
-        self._ours = self._up.names | IDENTITY_HEADERS | sessions.upstream_names
+        self._stripping = Stripping(
+            ours=self._up.names | IDENTITY_HEADERS | sessions.upstream_names,
+            cookies=(sessions.cookie_name, login.cookie_name),
+            places=(*places, *clients.places()),
+        )
         self._login_action = LoginAction.from_config(config)
         self._hide = config["hide_credentials"]
         self._forbidden_ends_session = config["forbidden_destroy_session"]
-        self._client_argument = config["client_arg"] if len(clients.all) > 1 else None
 
     async def admit(self, request: Request, arguments: Arguments, entry: Entry) -> Outcome:
         """Steps 8 to 11 of the contract. Raises SharedStateUnavailable, SessionTooLarge."""
@@ -161,9 +166,11 @@ class Admission:
             return await self._forbid(request, entry, client, problem.reason, problem.detail)
         except AnonymousInstead:
             return await self._as_nobody(request, arguments, entry)
+        # First what can fail: a session that was saved has replaced the one in the browser.
+        find_key = await self._key_finder()
         identity, cookies = await self._save(request, entry)
         return await self._act(
-            request, arguments, replace(entry, identity=identity), consumer, cookies
+            request, arguments, replace(entry, identity=identity), consumer, cookies, find_key
         )
 
     async def _as_nobody(self, request: Request, arguments: Arguments, entry: Entry) -> Outcome:
@@ -230,12 +237,13 @@ class Admission:
         entry: Entry,
         consumer: ConsumerRecord | None,
         cookies: list[Header],
+        find_key: FindKey,
     ) -> Outcome:
         """The login action, or on to the upstream."""
         identity, action = entry.identity, self._login_action
         # A session remembers the method that began it; using it is no login with that method.
         method = "session" if entry.open_session else identity.method
-        down, dropped = await self._downstream(identity)
+        down, dropped = self._downstream(identity, find_key)
         answer_headers = (*cookies, *down)
         if method in action.methods:
             if action.action == "response":
@@ -261,7 +269,7 @@ class Admission:
                     location, "login_redirect", answer_headers, identity.subject, dropped
                 )
         credential_headers = self._mapping.credential_headers(identity, consumer)
-        up, dropped_up = self._up.build(identity, await self._key_finder())
+        up, dropped_up = self._up.build(identity, find_key)
         others, dropped_others = sendable(
             [*credential_headers, *self._sessions.upstream_headers(identity.session)]
         )
@@ -275,26 +283,27 @@ class Admission:
             log=(*dropped, *dropped_up, *dropped_others),
         )
 
-    async def _downstream(self, identity: Identity) -> tuple[list[Header], tuple[LogLine, ...]]:
-        headers, dropped = self._down.build(identity, await self._key_finder())
+    def _downstream(
+        self, identity: Identity, find_key: FindKey
+    ) -> tuple[list[Header], tuple[LogLine, ...]]:
+        headers, dropped = self._down.build(identity, find_key)
         others, dropped_others = sendable(self._sessions.downstream_headers(identity.session))
         return [*headers, *others], (*dropped, *dropped_others)
 
-    async def _key_finder(self) -> Any:
-        """Finds the public key of a token, for the `*_jwk` headers."""
+    async def _key_finder(self) -> FindKey:
+        """Finds the public key that verifies a token, for the `*_jwk` headers.
+
+        A token whose signature was not checked (`verify_signature=false`, `ignore_signature`) gets
+        no key's word: the upstream would take it for checked.
+        """
         if not (self._up.wants_keys or self._down.wants_keys):
             return lambda _: None
         keys = (await self._issuer.known()).keys
 
+        @cache
         def find(token: str) -> Mapping[str, Any] | None:
             try:
-                jws = parse_jws(token)
-                issuer = str(jws.claims.get("iss"))
-                return (
-                    None
-                    if jws.algorithm.is_symmetric
-                    else keys.find(issuer, jws.kid, jws.algorithm).jwk
-                )
+                return signing_key(parse_jws(token), keys)
             except TokenRefused:
                 return None
 
@@ -306,68 +315,27 @@ class Admission:
         """The request as the upstream gets it: without credentials and gateway cookies."""
         credential = entry.credential
         shown = (credential.place, credential.name) if credential and not self._hide else None
-        hidden_query = {self._client_argument} if self._client_argument is not None else set()
-        allowed, query = self._scrubbed(request, arguments, set_headers, hidden_query, shown)
+        allowed = self._stripping.applied(request, arguments, set_headers, shown=shown)
         if entry.logged_in is not None:
             return self._without_callback(allowed, request, entry.logged_in)
-        return _with_query(allowed, request, query)
+        return allowed
 
-    @staticmethod
-    def _without_callback(allowed: Continue, request: Request, logged_in: LoggedIn) -> Continue:
+    def _without_callback(
+        self, allowed: Continue, request: Request, logged_in: LoggedIn
+    ) -> Continue:
         """The callback as the upstream gets it: without the code, with the original query."""
         _, _, query = logged_in.return_to.partition("?")
         is_form = request.method == "POST"
         return replace(
             allowed,
-            target=_target(request.path, query),
+            target=request_target(request.path, self._stripping.query(query)),
             method="GET" if is_form else None,
             drop_body=is_form,
         )
 
-    def _scrubbed(
-        self,
-        request: Request,
-        arguments: Arguments,
-        set_headers: list[Header],
-        hidden_query: set[str],
-        shown: Place | None = None,
-    ) -> tuple[Continue, str]:
-        """The request without our headers, gateway cookies and credentials, and its query.
-
-        A credential that nobody checked does not go on beside the one that was (contract §22
-        point 2); `shown` is the one that may. A body is changed only as far as it was read.
-        """
-        remove = ours_in(request, self._ours)
-        cookies = [self._sessions.cookie_name, self._login.cookie_name]
-        hidden_query, hidden_body = set(hidden_query), set[str]()
-        for place, name in self._places_in(request):
-            if (place, name) == shown:
-                continue
-            match place:
-                case "header":
-                    remove.append(name)
-                case "query":
-                    hidden_query.add(name)
-                case "cookie":
-                    cookies.append(name)
-                case _:
-                    hidden_body.add(name)
-        changed, cookie = cookies_for_upstream(request, cookies)
-        if changed and cookie is not None:
-            set_headers = [*set_headers, ("cookie", cookie)]
-        elif changed:
-            remove.append("cookie")
-        scrubbed = Continue(
-            set_headers=tuple(set_headers),
-            remove_headers=tuple(dict.fromkeys(remove)),
-            body_cuts=arguments.body_cuts(hidden_body),
-        )
-        return scrubbed, arguments.query_without(hidden_query)
-
     def preflight(self, request: Request, arguments: Arguments) -> Continue:
         """`run_on_preflight=false`: on without a question, and without anything that is ours."""
-        scrubbed, query = self._scrubbed(request, arguments, [], set())
-        return replace(_with_query(scrubbed, request, query), reason="preflight")
+        return replace(self._stripping.applied(request, arguments, ()), reason="preflight")
 
     def anonymous(self, request: Request, arguments: Arguments) -> Outcome | None:
         """On as the anonymous consumer where one is configured (contract §7)."""
@@ -383,25 +351,9 @@ class Admission:
         if arguments.query("state") and (arguments.query("code") or arguments.query("error")):
             # A callback that came to nothing; alone these names are the application's.
             hidden_query |= CALLBACK_ARGUMENTS
-        scrubbed, query = self._scrubbed(request, arguments, headers, hidden_query)
-        return replace(
-            _with_query(scrubbed, request, query),
-            remove_headers=tuple(dict.fromkeys([*scrubbed.remove_headers, "authorization"])),
-            reason="anonymous",
-            consumer_id=consumer.id,
-        )
+        allowed = self._stripping.applied(request, arguments, headers, hidden_query=hidden_query)
+        return replace(allowed, reason="anonymous", consumer_id=consumer.id)
 
     def _anonymous_missing(self, client: Client) -> Refusal:
         detail = f"the anonymous consumer {self._mapping.anonymous} does not exist"
         return self._refusals.unexpected(client, "anonymous_missing", detail)
-
-
-def _with_query(allowed: Continue, request: Request, query: str) -> Continue:
-    """The same with this query for the upstream, if it is another than the request's."""
-    if query == request.query:
-        return allowed
-    return replace(allowed, target=_target(request.path, query))
-
-
-def _target(path: str, query: str) -> str:
-    return f"{path}?{query}" if query else path

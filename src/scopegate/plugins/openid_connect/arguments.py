@@ -59,13 +59,6 @@ class Arguments:
             self._members = _members(self._request.body)
         return [value for key, value in self._members if key == name and isinstance(value, str)]
 
-    def query_without(self, names: Collection[str]) -> str:
-        """The raw query without these arguments; the others stay as the client wrote them."""
-        query = self._request.query
-        if not _may_hold(query, names):
-            return query
-        return "&".join(piece for piece in query.split("&") if _name(piece) not in names)
-
     def body_cuts(self, names: Collection[str]) -> tuple[Span, ...]:
         """Byte ranges that take these arguments out of the body; none if it was not read.
 
@@ -92,6 +85,13 @@ class Arguments:
             yield from _form_spans(_text_of_form(self._request.body), names)
         elif self._has_json and any(self.body(name) for name in names):
             yield from _json_spans(self._request.body, names)
+
+
+def query_without(query: str, names: Collection[str]) -> str:
+    """A raw query without these arguments; the others stay as the client wrote them."""
+    if not _may_hold(query, names):
+        return query
+    return "&".join(piece for piece in query.split("&") if _name(piece) not in names)
 
 
 def _media_types(request: Request) -> frozenset[str]:

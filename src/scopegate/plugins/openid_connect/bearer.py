@@ -21,7 +21,10 @@ Place = tuple[str, str]
 
 
 class CredentialRepeated(Exception):
-    """More than one credential of one kind: which one counts is not ours to guess."""
+    """More than one credential: which one counts is not ours to guess. The text is for the log."""
+
+    def __init__(self, detail: str = "more than one access token in one request") -> None:
+        super().__init__(detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ class BearerPlaces:
     def find(self, request: Request, arguments: Arguments) -> Credential | None:
         """The token, or None. Raises CredentialRepeated, BodyWanted.
 
-        A form is looked into even when a token was found elsewhere, JSON only when none was: the
-        price of buffering every JSON body would be paid by every request.
+        A form is looked into even when a token was found elsewhere, JSON only when none was
+        (ADR 0026).
         """
         found = self._in_headers(request) if self.header else []
         if self.query:
@@ -84,23 +87,14 @@ class BearerPlaces:
             raise CredentialRepeated
         return found[0] if found else None
 
-    def places_in(self, request: Request) -> list[Place]:
-        """Where the request may hold a bearer token, checked or not."""
+    def places(self) -> list[Place]:
+        """Where a request may hold a bearer token."""
         return [
-            *(("header", name) for name in self._header_names_in(request)),
+            *(("header", name) for name in self.header_names if self.header),
             *([("query", _ARGUMENT)] if self.query else []),
             *([("cookie", self.cookie)] if self.cookie else []),
             *([("body", _ARGUMENT)] if self.body else []),
         ]
-
-    def _header_names_in(self, request: Request) -> list[str]:
-        """Headers with a bearer token; an Authorization of another scheme is none of ours."""
-        if not self.header:
-            return []
-        try:
-            return [credential.name for credential in self._in_headers(request)]
-        except CredentialRepeated:
-            return [name for name in self.header_names if request.header(name) is not None]
 
     def _in_headers(self, request: Request) -> list[Credential]:
         found = []

@@ -11,7 +11,7 @@ from typing import Any
 
 from scopegate.plugins.access import Request
 from scopegate.plugins.openid_connect.arguments import Arguments
-from scopegate.plugins.openid_connect.bearer import header_name
+from scopegate.plugins.openid_connect.bearer import Place, header_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,18 @@ class Clients:
             for index, id_ in enumerate(ids)
         )
         return cls(clients, config["client_arg"])
+
+    def places(self) -> list[Place]:
+        """Where a request may say which client it means; nowhere when there is no choice."""
+        if len(self.all) == 1:
+            return []
+        name = header_name(self.argument)
+        return [
+            ("header", name),
+            ("header", f"x-{name}"),
+            ("query", self.argument),
+            ("body", self.argument),
+        ]
 
     def by_id(self, client_id: str) -> Client:
         """The client of this id; the first when there is none any more."""

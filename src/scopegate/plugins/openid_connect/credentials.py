@@ -117,18 +117,23 @@ class Credentials:
             timeouts=sessions.timeouts,
         )
 
-    def places_in(self, request: Request) -> list[Place]:
-        """Where the request may hold a credential of ours, whether or not it was looked at."""
+    def places(self) -> list[Place]:
+        """Where a request may hold a token, whether or not it was looked at."""
         return [
-            *(self._bearer.places_in(request) if self._bearer else ()),
+            *(self._bearer.places() if self._bearer else ()),
             *(self._refresh.places() if self._refresh else ()),
         ]
 
     async def session(self, request: Request, arguments: Arguments, found: OpenSession) -> Entry:
         """The identity of a live session, refreshed if its token is about to end.
 
-        Raises SessionOver, IdpUnavailable, SharedStateUnavailable, CredentialRepeated.
+        Raises SessionOver, IdpUnavailable, SharedStateUnavailable, CredentialRepeated, BodyWanted.
         """
+        if self._is_in_form(arguments):
+            raise CredentialRepeated(
+                "a token in the form beside a session; where the field is the application's, take "
+                "body out of bearer_token_param_type"
+            )
         session = found.session
         client = self._clients.by_id(session.client_id)
         refreshed = self._is_ending(session.tokens)
@@ -149,6 +154,18 @@ class Credentials:
                 found, session=session, needs_saving=found.needs_saving or refreshed
             ),
         )
+
+    def _is_in_form(self, arguments: Arguments) -> bool:
+        """Whether a form holds a token, whatever else the request brings. Raises BodyWanted.
+
+        RFC 6750 §2.2 knows tokens in forms and in no other bodies (ADR 0026).
+        """
+        names = [name for place, name in self.places() if place == "body"]
+        return arguments.has_form and any(value for name in names for value in arguments.body(name))
+
+    def could_be_in(self, arguments: Arguments) -> bool:
+        """Whether a token was looked for in a body that is too large to be looked into."""
+        return arguments.is_body_too_large and any(place == "body" for place, _ in self.places())
 
     def _is_ending(self, tokens: Tokens) -> bool:
         ends_at_s = tokens.access_expires_at_s
@@ -224,6 +241,8 @@ class Credentials:
         Raises TokenRefused, IdpRefused, IdpUnavailable, NotConfigured, CredentialRepeated,
         BodyWanted.
         """
+        # Whatever else is found: what stands in a form and was not asked for is cut out.
+        self._is_in_form(arguments)
         if self._bearer is not None:
             credential = self._bearer.find(request, arguments)
             if credential is not None:

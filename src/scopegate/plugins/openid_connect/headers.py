@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scopegate.plugins.access import Header, LogLine, Request
+from scopegate.plugins.access import Header, LogLine
 from scopegate.plugins.openid_connect.bearer import header_name
 from scopegate.plugins.openid_connect.identity import Identity, look_up
 
@@ -156,11 +156,6 @@ def sendable(headers: Iterable[Header]) -> tuple[list[Header], list[LogLine]]:
             fields = {"reason": "header_value_unsafe", "header": name}
             dropped.append(LogLine("warning", "[openid-connect] header dropped", fields))
     return kept, dropped
-
-
-def ours_in(request: Request, names: frozenset[str]) -> list[str]:
-    """The names, as the client wrote them, of headers that only we may set."""
-    return [name for name, _ in request.headers if name.replace("_", "-") in names]
 
 
 def _is_sendable(value: str) -> bool:

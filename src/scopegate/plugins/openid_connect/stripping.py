@@ -1,0 +1,85 @@
+"""What is taken out of every request that goes on: headers that only we may set, cookies of the
+gateway, and credentials other than the one that was checked (ADR 0026).
+
+Source: contract openid-connect.md §2 (hide_credentials), §8, §22 (1) and (2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from scopegate.plugins.access import Continue, Header, Request
+from scopegate.plugins.openid_connect.arguments import Arguments, query_without
+from scopegate.plugins.openid_connect.bearer import Place
+from scopegate.plugins.openid_connect.sessions import cookies_for_upstream
+
+# Whatever scheme they name: behind a gateway that checks credentials they read as checked.
+_CREDENTIAL_HEADERS: tuple[Place, ...] = (
+    ("header", "authorization"),
+    ("header", "proxy-authorization"),
+)
+
+
+class Stripping:
+    """What one configuration takes out."""
+
+    def __init__(
+        self, ours: Iterable[str], cookies: Iterable[str], places: Iterable[Place]
+    ) -> None:
+        """`ours`: headers that only we set. `cookies`: of the gateway. `places`: of credentials."""
+        self._ours = frozenset(ours)
+        self._cookies = frozenset(cookies)
+        names: dict[str, set[str]] = {}
+        for place, name in (*places, *_CREDENTIAL_HEADERS):
+            names.setdefault(place, set()).add(name)
+        self._credentials: Mapping[str, Collection[str]] = names
+
+    def applied(
+        self,
+        request: Request,
+        arguments: Arguments,
+        set_headers: Sequence[Header],
+        *,
+        shown: Place | None = None,
+        hidden_query: Iterable[str] = (),
+    ) -> Continue:
+        """The request as the upstream gets it, with `set_headers`.
+
+        shown          the place of the credential that was checked and is to go on
+        hidden_query   arguments that go besides
+        A body is changed only if it was read.
+        """
+        remove = [name for name, _ in request.headers if self._takes_header(name, shown)]
+        hidden = self._cookies.union(self._hidden("cookie", shown))
+        changed, cookie = cookies_for_upstream(request, tuple(hidden))
+        if changed and cookie is not None:
+            set_headers = [*set_headers, ("cookie", cookie)]
+        elif changed:
+            remove.append("cookie")
+        query = query_without(request.query, {*hidden_query, *self._hidden("query", shown)})
+        return Continue(
+            set_headers=tuple(set_headers),
+            remove_headers=tuple(dict.fromkeys(remove)),
+            target=None if query == request.query else request_target(request.path, query),
+            body_cuts=arguments.body_cuts(self._hidden("body", shown)),
+        )
+
+    def query(self, query: str) -> str:
+        """The query of another URL without the arguments that may hold a credential."""
+        return query_without(query, self._hidden("query", None))
+
+    def _hidden(self, place: str, shown: Place | None) -> frozenset[str]:
+        names = self._credentials.get(place, ())
+        return frozenset(name for name in names if (place, name) != shown)
+
+    def _takes_header(self, name: str, shown: Place | None) -> bool:
+        # Many servers take `_` for `-`: what could be read as a header of ours is one.
+        spelled = name.replace("_", "-")
+        if spelled in self._ours:
+            return True
+        return spelled in self._credentials["header"] and ("header", name) != shown
+
+
+def request_target(path: str, query: str) -> str:
+    """Path and query as a request line has them."""
+    return f"{path}?{query}" if query else path
