@@ -4,6 +4,8 @@ import pytest
 
 from scopegate.entities.regexes import LENGTH_LIMIT, regex_fault
 
+TOO_LARGE = "too large once its repeats are spelled out"
+
 
 @pytest.mark.parametrize(
     "pattern",
@@ -19,7 +21,7 @@ from scopegate.entities.regexes import LENGTH_LIMIT, regex_fault
         r"/[^\]\[a-z\d]",
         "/[]a]",
         "/[^]a]",
-        r"/\p{Greek}\pL[\p{Lu}]",
+        r"/\p{Nd}\pL[\p{Lu}\P{^Zs}]",
         r"/\x41\x{7E}[\x41]",
         r"/a{3}b{3,}c{3,5}?",
         "/((a{10}){10}b){10}",
@@ -68,6 +70,11 @@ def test_what_both_engines_take_is_taken(pattern: str) -> None:
         ("a{1,1001}", "repeats more than 1000 times"),
         ("(?:a{100}){11}", "nested repeats come to more than 1000 times"),
         ("(?:((?i)(x|a{2,40})?b){2,5}c){6,}", "nested repeats come to more than 1000 times"),
+        ("a(?i)*", "nothing to repeat"),
+        ("(?i){2}", "nothing to repeat"),
+        ("[a-[:alpha:]]", r"bad character range a-\w"),
+        (r"(?:(?:\w{50}){20}[^/]{0,999})(\d{5,}){200}", TOO_LARGE),
+        ("/é{1000}" * 4, TOO_LARGE),
         (r"/\x{100}", r"'\x{100}' is not supported beyond FF: write the character itself"),
         (r"/[\x{1F600}]", r"'\x{1F600}' is not supported beyond FF: write the character itself"),
         ("a{,3}", r"a literal '{' must be written '\{'"),
@@ -86,6 +93,12 @@ def test_what_both_engines_take_is_taken(pattern: str) -> None:
 )
 def test_what_one_engine_would_refuse_is_refused_with_a_reason(pattern: str, why: str) -> None:
     assert regex_fault(pattern) == why
+
+
+@pytest.mark.parametrize("text", [r"\p{Greek}", r"\p{letter}", r"\p{Lx}", r"\pX", r"\P{^Foo}"])
+def test_of_unicodes_properties_only_the_general_categories_are_taken(text: str) -> None:
+    why = "is not supported; of Unicode's properties the general categories are (L, Lu, N …)"
+    assert regex_fault(f"/{text}+") == regex_fault(f"/[a{text}]") == f"'{text}' {why}"
 
 
 @pytest.mark.parametrize("pattern", ["(" * 1000 + ")" * 1000, "(?:" * 51 + "a" + ")" * 51])
