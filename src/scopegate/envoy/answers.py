@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from envoy.config.accesslog.v3.accesslog_pb2 import (
     AccessLogFilter,
+    AndFilter,
     ComparisonFilter,
     ExtensionFilter,
+    HeaderFilter,
+    OrFilter,
     ResponseFlagFilter,
     StatusCodeFilter,
 )
@@ -19,7 +22,7 @@ from envoy.config.core.v3.base_pb2 import (
     RuntimeUInt32,
 )
 from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
-from envoy.config.route.v3.route_components_pb2 import DirectResponseAction
+from envoy.config.route.v3.route_components_pb2 import DirectResponseAction, HeaderMatcher
 from envoy.extensions.access_loggers.filters.cel.v3.cel_pb2 import ExpressionFilter
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as hcm,
@@ -53,9 +56,20 @@ _BY_STATUS = {
     426: "Upgrade required",
     431: "Request header or cookie too large",
     500: _UNEXPECTED,
+    501: "Not implemented",
     503: "The upstream server is currently unavailable",
 }
+# Before the client's own headers are taken away and a request id is made. Some of these refusals
+# know no header; these know the client's, and an id among them would be of its own making.
+_BEFORE_IDS = (
+    "response.code_details in ['missing_host_header', 'missing_path_rejected',"
+    " 'absolute_path_rejected', 'path_normalization_failed', 'low_version', 'overload']"
+)
+REFUSED_ON_ARRIVAL = "refused_on_arrival"
+UPGRADE_UNSUPPORTED = "upgrade_unsupported"
 _DENIED = "response.code_details == 'ext_authz_denied'"
+# Of all upgrades and tunnels only WebSockets are carried; Envoy would say 403 and nothing else.
+_UPGRADE_UNKNOWN = "response.code_details == 'upgrade_failed'"
 # Routes and the policy service have written their answers; those stay as they are.
 _OUR_OWN = "response.code_details in ['direct_response', 'ext_authz_denied', 'lua_response']"
 
@@ -73,6 +87,22 @@ def set_header(name: str, value: str) -> HeaderValueOption:
     )
 
 
+def refused_on_arrival() -> AccessLogFilter:
+    """Refused before there was a request id: no HTTP, a head that is too large or too slow."""
+    return AccessLogFilter(or_filter=OrFilter(filters=[_has_id(not_=True), _cel(_BEFORE_IDS)]))
+
+
+def has_arrived() -> AccessLogFilter:
+    """All other requests."""
+    filters = [_has_id(), _cel(f"!({_BEFORE_IDS})")]
+    return AccessLogFilter(and_filter=AndFilter(filters=filters))
+
+
+def _has_id(*, not_: bool = False) -> AccessLogFilter:
+    id_ = HeaderMatcher(name=names.REQUEST_ID, present_match=True, invert_match=not_)
+    return AccessLogFilter(header_filter=HeaderFilter(header=id_))
+
+
 def request_id_header() -> HeaderValueOption:
     """The request's id, on every answer."""
     return set_header("X-Kong-Request-Id", f"%REQ({names.REQUEST_ID})%")
@@ -85,7 +115,9 @@ def local_replies() -> hcm.LocalReplyConfig:
     unavailable.headers_to_add.append(set_header("Retry-After", str(RETRY_AFTER_S)))
     return hcm.LocalReplyConfig(
         mappers=[
+            *_on_arrival(),
             unavailable,
+            _mapper(_cel(_UPGRADE_UNKNOWN), 400, "Bad request", UPGRADE_UNSUPPORTED),
             *(
                 hcm.ResponseMapper(
                     filter=_cel(f"{_DENIED} && response.code == {said}"),
@@ -105,19 +137,34 @@ def local_replies() -> hcm.LocalReplyConfig:
     )
 
 
-def _mapper(condition: AccessLogFilter, status: int, message: str) -> hcm.ResponseMapper:
+def _on_arrival() -> Iterator[hcm.ResponseMapper]:
+    """These get an id for the answer and the log, of another form than those of requests."""
+    for status, message in _BY_STATUS.items():
+        condition = AndFilter(filters=[refused_on_arrival(), _status(status)])
+        yield hcm.ResponseMapper(
+            filter=AccessLogFilter(and_filter=condition),
+            body_format_override=_body(message, REFUSED_ON_ARRIVAL, f"%RESP({names.REQUEST_ID})%"),
+            headers_to_add=[set_header("X-Kong-Request-Id", "%UNIQUE_ID%")],
+        )
+
+
+def _mapper(
+    condition: AccessLogFilter, status: int, message: str, reason: str | None = None
+) -> hcm.ResponseMapper:
     return hcm.ResponseMapper(
         filter=condition,
         status_code=UInt32Value(value=status),
-        body_format_override=_body(message),
+        body_format_override=_body(message, reason),
         headers_to_add=[request_id_header()],
     )
 
 
-def _body(message: str, reason: str | None = None) -> SubstitutionFormatString:
+def _body(
+    message: str, reason: str | None = None, request_id: str = f"%REQ({names.REQUEST_ID})%"
+) -> SubstitutionFormatString:
     members = {"message": message} | ({"reason": reason} if reason else {})
     lines = [f'  "{key}":{json.dumps(text)}'.replace("%", "%%") for key, text in members.items()]
-    lines.append(f'  "request_id":"%REQ({names.REQUEST_ID})%"')
+    lines.append(f'  "request_id":"{request_id}"')
     text = "{\n" + ",\n".join(lines) + "\n}"
     return SubstitutionFormatString(
         text_format_source=DataSource(inline_string=text),

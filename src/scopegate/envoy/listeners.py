@@ -6,9 +6,9 @@ API can change: Envoy drains a listener whose resource changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
+from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog, AccessLogFilter
 from envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation
 from envoy.config.core.v3.address_pb2 import Address, SocketAddress
 from envoy.config.core.v3.base_pb2 import DataSource, TransportSocket
@@ -47,7 +47,13 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from scopegate.envoy import names
-from scopegate.envoy.answers import local_replies, set_header
+from scopegate.envoy.answers import (
+    REFUSED_ON_ARRIVAL,
+    has_arrived,
+    local_replies,
+    refused_on_arrival,
+    set_header,
+)
 from scopegate.envoy.filters import extension_types, host_without_port
 from scopegate.envoy.messages import duration, packed
 from scopegate.envoy.route_matches import regex
@@ -175,7 +181,7 @@ def _connection_manager(
         stream_idle_timeout=duration(settings.stream_idle_timeout_ms),
     )
     if settings.access_log_path is not None:
-        manager.access_log.append(_access_log(settings.access_log_path))
+        manager.access_log.extend(_access_logs(settings.access_log_path))
     return manager
 
 
@@ -221,11 +227,18 @@ def _new_request_id() -> Iterator[HeaderMutation]:
         yield HeaderMutation(remove=part)
 
 
-def _access_log(path: str) -> AccessLog:
+def _access_logs(path: str) -> Iterator[AccessLog]:
+    """A line for every request; those that were refused on arrival have their id in the answer."""
+    yield _access_log(path, _LOGGED, has_arrived())
+    answered = {"request_id": f"%RESP({names.REQUEST_ID})%", "reason": REFUSED_ON_ARRIVAL}
+    yield _access_log(path, _LOGGED | answered, refused_on_arrival())
+
+
+def _access_log(path: str, fields: Mapping[str, str], condition: AccessLogFilter) -> AccessLog:
     line = Struct()
-    line.update(_LOGGED)
+    line.update(fields)
     log = FileAccessLog(path=path, log_format=SubstitutionFormatString(json_format=line))
-    return AccessLog(name="envoy.access_loggers.file", typed_config=packed(log))
+    return AccessLog(name="envoy.access_loggers.file", filter=condition, typed_config=packed(log))
 
 
 def _tls(identity: ir.TlsIdentity) -> DownstreamTlsContext:

@@ -20,7 +20,13 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 
 from scopegate.envoy import names
 from scopegate.envoy.ambiguous_paths import AMBIGUOUS, ESCAPED_SLASH
-from scopegate.envoy.answers import NO_ROUTE, direct_answer, request_id_header, set_header
+from scopegate.envoy.answers import (
+    NO_ROUTE,
+    UPGRADE_UNSUPPORTED,
+    direct_answer,
+    request_id_header,
+    set_header,
+)
 from scopegate.envoy.filters import unasked
 from scopegate.envoy.messages import duration
 from scopegate.envoy.path_rewrites import Rewrite, anchored, joining, stripped_prefix
@@ -74,7 +80,10 @@ def route_table(gateway: ir.Gateway, listener: ir.Listener) -> RouteConfiguratio
 
 
 def _guards(gateway: ir.Gateway) -> Iterator[Route]:
-    """What no route may see: hosts and paths that somebody may read differently than we do."""
+    """What no route may see: tunnels, hosts and paths that somebody may read differently."""
+    tunnel = RouteMatch(connect_matcher=RouteMatch.ConnectMatcher())
+    refusal = direct_answer(400, "Bad request", UPGRADE_UNSUPPORTED)
+    yield _answer("tunnel", tunnel, refusal, UPGRADE_UNSUPPORTED)
     refusal = direct_answer(400, "Bad request", "host_malformed")
     odd_host = header_regex(":authority", _WELL_FORMED_HOST, invert=True)
     match = RouteMatch(prefix="/", headers=[odd_host])

@@ -24,9 +24,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 BAD_UPSTREAM = "An invalid response was received from the upstream server"
 
 
-async def expect(
-    node: Node, target: str, status: int, message: str, has_id: bool = True, **more
-) -> dict:
+ON_ARRIVAL = {"reason": "refused_on_arrival"}
+
+
+async def expect(node: Node, target: str, status: int, message: str, **more) -> dict:
     """The answer is Kong's JSON with this message; the rest of it is given back."""
     reply = await node.ask(target, **more)
     assert reply.status == status, reply
@@ -35,9 +36,8 @@ async def expect(
     document = json.loads(reply.body)
     assert document.pop("message") == message
     request_id = document.pop("request_id")
-    assert request_id == (reply.one("x-kong-request-id") or "-")
-    if has_id:
-        assert len(request_id) == 32
+    assert request_id == reply.one("x-kong-request-id")
+    assert len(request_id.replace("-", "")) == 32
     return document
 
 
@@ -125,8 +125,8 @@ async def test_too_large_a_head(node: Node):
     message = "Request header or cookie too large"
     large = [("x", "y" * 61 * 1024)]
     many = [(f"x-{number}", "1") for number in range(120)]
-    for headers in (large, many):  # refused before anything is known of the request, its id too
-        await expect(node, "/", 431, message, has_id=False, headers=headers)
+    for headers in (large, many):
+        assert await expect(node, "/", 431, message, headers=headers) == ON_ARRIVAL
     fits = [("x", "y" * 50 * 1024)]
     assert (await node.ask("/", headers=fits)).status == 200
     assert node.upstream.last.one("x") == fits[0][1]
@@ -138,13 +138,49 @@ async def test_what_is_no_http(node: Node):
         b"GET / HTTP/1.1\r\n\r\n",
         b"what?\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: x-forwarded-proto\r\n\r\n",
+        b"GET /%00 HTTP/1.1\r\nHost: a\r\nX-Kong-Request-Id: mine\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX-Kong-Request-Id: mine\r\n\r\n",
     ):
         connection = await RawConnection.open(node.plain)
         connection.writer.write(raw)
         reply = await connection.reply()
         assert reply.status == 400
+        said = json.loads(reply.body)
+        assert said["reason"] == "refused_on_arrival"
+        assert said["request_id"] == reply.one("x-kong-request-id") != "mine"
         connection.close()
     assert node.policy.asked == node.upstream.received == []
+
+
+async def test_a_refusal_on_arrival_is_in_the_access_log_under_its_id(node: Node, tmp_path: Path):
+    path = tmp_path / "access.log"
+    async with running_envoy(settings=EnvoySettings(access_log_path=str(path))) as envoy:
+        listener = Listener("logged", "127.0.0.1", free_port())
+        gateway = Gateway(
+            listeners=(listener,), routes=(node.route("/"),), clusters=(node.cluster,)
+        )
+        await envoy.must_publish(gateway)
+        mine = ("X-Kong-Request-Id", "mine")
+        replies = [
+            await ask(listener.port, "/", headers=[("Connection", "x-forwarded-proto"), mine]),
+            await ask(listener.port, "/%00", headers=[mine]),
+            await ask(listener.port, "/", headers=[mine]),
+        ]
+        lines = await logged(path, 3)
+    ids = [reply.one("x-kong-request-id") for reply in replies]
+    assert [line["request_id"] for line in lines] == ids
+    assert [line["reason"] for line in lines] == ["refused_on_arrival"] * 2 + [None]
+    assert [line["status"] for line in lines] == [400, 400, 200]
+
+
+async def test_an_upgrade_that_nobody_knows_is_refused_with_a_reason(node: Node):
+    await node.serve(node.route("/"))
+    headers = [("Connection", "upgrade"), ("Upgrade", "h9")]
+    assert await expect(node, "/", 400, "Bad request", headers=headers) == {
+        "reason": "upgrade_unsupported"
+    }
+    assert node.upstream.received == []
 
 
 async def test_smuggling_forms_are_refused(node: Node):
@@ -164,7 +200,8 @@ async def test_smuggling_forms_are_refused(node: Node):
 
 async def test_connect_is_refused(node: Node):
     await node.serve(node.protected("/"))
-    assert (await node.ask("localhost:80", method="CONNECT")).status in (404, 503)
+    said = await expect(node, "localhost:80", 400, "Bad request", method="CONNECT")
+    assert said == {"reason": "upgrade_unsupported"}
     assert node.policy.asked == node.upstream.received == []
 
 
