@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,8 +41,12 @@ class AsgiClient:
         form: Iterable[tuple[str, str]] | None = None,
         body: bytes = b"",
         headers: Iterable[tuple[str, str]] = (),
+        stalls: bool = False,
     ) -> Response:
-        """`target` is the raw request target. `json_body` and `form` set Content-Type."""
+        """`target` is the raw request target. `json_body` and `form` set Content-Type.
+
+        stalls   the body does not end, and nothing more comes
+        """
         sent = [("host", self._host), *headers]
         if json_body is not None:
             body = json.dumps(json_body).encode()
@@ -66,9 +71,11 @@ class AsgiClient:
             "server": ("127.0.0.1", 8001),
         }
         messages: list[Message] = []
-        inbox: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        inbox: list[Message] = [{"type": "http.request", "body": body, "more_body": stalls}]
 
         async def receive() -> Message:
+            if stalls and not inbox:
+                await asyncio.Event().wait()
             return inbox.pop(0) if inbox else {"type": "http.disconnect"}
 
         async def send(message: Message) -> None:

@@ -58,6 +58,7 @@ log = structlog.get_logger("scopegate.admin")
 CONFIG_HEADER = "X-Scopegate-Config"
 DETAIL_HEADER = "X-Scopegate-Config-Detail"
 _WITH_BODY = ("POST", "PUT", "PATCH")
+_BODY_UNREAD = (408, 413)  # the rest of it could go on for ever
 
 
 def create_admin_app(
@@ -122,6 +123,8 @@ class AdminApi:
                 "X-Content-Type-Options": "nosniff",
             }
         )
+        if response.status_code in _BODY_UNREAD:
+            response.headers["Connection"] = "close"
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:

@@ -5,6 +5,7 @@ Source: contract admin-api.md §2 (request parsing).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from scopegate.admin.arguments import ARGUMENT_LIMIT, nest, parse_arguments
 from scopegate.admin.errors import Refusal, refusal
 from scopegate.admin.json_text import read_json
 
+BODY_LIMIT_S = 30
 BODY_LIMIT_BYTES = 1024 * 1024
 """A document has some kilobytes. What takes long to check holds up the whole control process."""
 
@@ -37,8 +39,12 @@ class Sent:
 
 
 async def read_sent(request: Request) -> Sent:
-    """The arguments in the body of a POST, PUT or PATCH. Raises Refusal (400, 413, 415)."""
-    body = await _read_limited(request)
+    """The arguments in the body of a POST, PUT or PATCH. Raises Refusal (400, 408, 413, 415)."""
+    try:
+        async with asyncio.timeout(BODY_LIMIT_S):
+            body = await _read_limited(request)
+    except TimeoutError:
+        raise refusal(408, f"the body did not arrive within {BODY_LIMIT_S} seconds") from None
     kind = _kind_of(request.headers, body)
     match kind:
         case None:

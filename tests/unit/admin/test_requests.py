@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from scopegate.admin import body as body_module
 from scopegate.admin.body import BODY_LIMIT_BYTES
 from support.asgi_client import AsgiClient
 
@@ -188,7 +189,17 @@ async def test_a_body_beyond_the_limit_is_413(api: AsgiClient, announced: bool) 
     headers = [JSON] if announced else [JSON, ("content-length", "0")]
     refused = await api.post("/services", body=b" " * (BODY_LIMIT_BYTES + 1), headers=headers)
     assert refused.status == 413
+    assert refused.headers["connection"] == "close"
     assert str(BODY_LIMIT_BYTES) in refused.json["message"]
+
+
+async def test_a_body_that_does_not_arrive_is_408(
+    api: AsgiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body_module, "BODY_LIMIT_S", 0.01)
+    refused = await api.post("/services", body=b"{", headers=[JSON], stalls=True)
+    assert (refused.status, refused.headers["connection"]) == (408, "close")
+    assert refused.json == {"message": "the body did not arrive within 0.01 seconds"}
 
 
 async def test_a_thousand_arguments_are_allowed_and_no_more(api: AsgiClient) -> None:
