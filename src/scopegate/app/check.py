@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ParamSpec
 
+from scopegate.app.access_log import check_access_log
 from scopegate.app.certificates import check_pair, pair_of
 from scopegate.app.envoy_child import envoy_version
 from scopegate.app.http_client import tls_context
@@ -16,6 +17,8 @@ from scopegate.app.prefix import Prefix
 from scopegate.app.refusal import CannotStart
 from scopegate.app.setting_values import ListenAddress
 from scopegate.app.settings import Settings, warnings
+from scopegate.store.protocol import StoreMisconfigured
+from scopegate.store.sqlite import check_sqlite
 
 P = ParamSpec("P")
 
@@ -34,6 +37,7 @@ def check(settings: Settings) -> Iterator[Verdict]:
     yield Verdict(True, f"settings: right (from {', '.join(sources)})")
     yield from (Verdict(None, warning) for warning in warnings(settings))
     yield from _verdicts(_look_at_prefix, settings)
+    yield from _verdicts(_look_at_database, settings)
     for name, addresses in (
         ("proxy_listen", settings.proxy_listen),
         ("admin_listen", settings.admin_listen),
@@ -43,6 +47,7 @@ def check(settings: Settings) -> Iterator[Verdict]:
             yield from _verdicts(_look_at_port, name, address, setting_label(settings, name))
     yield from _verdicts(_look_at_certificate, settings)
     yield from _verdicts(_look_at_authorities, settings)
+    yield from _verdicts(_look_at_access_log, settings)
     yield from _verdicts(_look_at_envoy)
 
 
@@ -66,6 +71,22 @@ def _look_at_prefix(settings: Settings) -> str:
         with prefix.locked():
             pass
     return f"prefix: {prefix.root} can be written"
+
+
+def _look_at_database(settings: Settings) -> str:
+    path = settings.sqlite_path
+    if path.parent == settings.prefix and not path.parent.exists():
+        return f"sqlite_path: {path} will be made"
+    try:
+        check_sqlite(path)
+    except StoreMisconfigured as error:
+        raise CannotStart(f"{setting_label(settings, 'sqlite_path')}: {error}") from None
+    return f"sqlite_path: {path} can be {'used' if path.exists() else 'made'}"
+
+
+def _look_at_access_log(settings: Settings) -> str:
+    check_access_log(settings)
+    return f"proxy_access_log: {settings.proxy_access_log or 'off'}"
 
 
 def _look_at_port(name: str, address: ListenAddress, label: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import re
 import signal
 import time
@@ -58,10 +59,15 @@ class ChildSpec:
 
 
 class Ending(Enum):
-    """Why a child is no longer kept alive."""
+    """Why a child is no longer kept alive.
+
+    MISCONFIGURED: it never lived and says (os.EX_CONFIG) that no other start would be better; one
+    that has lived is tried again, for the others do without it meanwhile.
+    """
 
     ASKED = "asked"
     HOPELESS = "hopeless"
+    MISCONFIGURED = "misconfigured"
 
 
 class Child:
@@ -99,6 +105,8 @@ class Child:
             if self._ending.is_set():
                 break
             lived_s = time.monotonic() - begun_s
+            if code == os.EX_CONFIG and not delay.has_lived:
+                return Ending.MISCONFIGURED
             wait_s = delay.after(lived_s, by_itself=code not in (None, -signal.SIGKILL))
             self._tell_end(how, lived_s, wait_s, delay.quick_deaths)
             if wait_s is None:
@@ -210,8 +218,8 @@ class _Delay:
 
     def __init__(self) -> None:
         self.quick_deaths = 0
+        self.has_lived = False
         self._by_itself = 0
-        self._lived = False
 
     def after(self, lived_s: float, *, by_itself: bool = True) -> float | None:
         """Seconds to wait before the next start; None when there is no hope.
@@ -219,12 +227,12 @@ class _Delay:
         by_itself   nobody killed it: only such a death says that the next will be no better
         """
         if lived_s >= QUICK_S:
-            self._lived = True
+            self.has_lived = True
             self.quick_deaths = 0
             return 0
         self.quick_deaths += 1
         self._by_itself += by_itself
-        if not self._lived and self._by_itself >= HOPELESS_AFTER:
+        if not self.has_lived and self._by_itself >= HOPELESS_AFTER:
             return None
         if self.quick_deaths == 1:
             return 0

@@ -26,6 +26,7 @@ from scopegate.app.handover import Handover, begin, take_over
 from scopegate.app.http_client import AiohttpClient, trusted_bundle
 from scopegate.app.issuers import IssuerBook
 from scopegate.app.last_good import LastGood
+from scopegate.app.listening import setting_label
 from scopegate.app.policy_files import PolicyFiles
 from scopegate.app.publisher import Publisher
 from scopegate.app.serving import server_of
@@ -40,7 +41,7 @@ from scopegate.oidc.discovery import fetch_issuer
 from scopegate.plugins.openid_connect.lower import NAME as OPENID_CONNECT
 from scopegate.plugins.openid_connect.lower import OpenIdConnectCompiler
 from scopegate.plugins.registry import PLUGIN_TYPES
-from scopegate.store.protocol import StoreUnavailable
+from scopegate.store.protocol import StoreMisconfigured, StoreUnavailable
 from scopegate.store.sqlite import open_sqlite
 from scopegate.telemetry.logging import logger
 from scopegate.telemetry.metrics import Metrics
@@ -201,8 +202,9 @@ def main() -> None:
     try:
         asyncio.run(serve(handover, metrics))
     except StoreUnavailable as problem:
-        logger().critical("control cannot start", detail=str(problem))
-        sys.exit(1)
+        label = setting_label(handover.settings, "sqlite_path")
+        logger().critical("control cannot start", detail=f"{label}: {problem}")
+        sys.exit(os.EX_CONFIG if isinstance(problem, StoreMisconfigured) else 1)
 
 
 if __name__ == "__main__":

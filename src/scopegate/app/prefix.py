@@ -147,6 +147,8 @@ class Prefix:
 
     def _unusable(self, folder: Path, error: OSError) -> CannotStart:
         reason = (error.strerror or "it cannot be used").lower()
+        if isinstance(error, FileExistsError):
+            return CannotStart(f"prefix: {folder} is no folder; set another prefix")
         return CannotStart(
             f"prefix: {folder}: {reason}; make {self.root} writable for this user, or set another"
             " prefix"

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, cast
 
 import scopegate
+from scopegate.app.access_log import check_access_log
 from scopegate.app.certificates import certificate_pair
 from scopegate.app.child import ChildSpec
 from scopegate.app.envoy_child import envoy_child
@@ -119,6 +120,7 @@ def _ready_to_run(settings: Settings, prefix: Prefix, was_killed: bool) -> Itera
     tls_context(settings.lua_ssl_trusted_certificate)
     if any(address.ssl for address in settings.proxy_listen):
         certificate_pair(settings, prefix, datetime.datetime.now(datetime.UTC))
+    check_access_log(settings)
     probe_proxy_ports(settings)
     for left_over in (prefix.xds_socket, prefix.envoy_admin_socket, prefix.draining):
         left_over.unlink(missing_ok=True)

@@ -74,7 +74,7 @@ class Supervisor:
         if self._hopeless is not None:
             self._log.critical(
                 "scopegate ends",
-                why=f"{self._hopeless} ends again and again right after its start",
+                why=self._hopeless,
                 what_to_do="read the lines above; what it said there is the cause",
             )
             return 1
@@ -89,8 +89,13 @@ class Supervisor:
         return [child for stage in self._stages for child in stage]
 
     async def _keep(self, child: Child) -> None:
-        if await child.keep_alive() is Ending.HOPELESS:
-            self._hopeless = self._hopeless or child.spec.name
+        ending = await child.keep_alive()
+        if ending is not Ending.ASKED:
+            how = {
+                Ending.HOPELESS: "ends again and again right after its start",
+                Ending.MISCONFIGURED: "cannot start",
+            }[ending]
+            self._hopeless = self._hopeless or f"{child.spec.name} {how}"
             self.stop()
 
     async def _end_in_order(self) -> None:

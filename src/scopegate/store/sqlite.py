@@ -18,7 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from scopegate.store.driver import database_errors, to_the_end
-from scopegate.store.migrations import upgrade
+from scopegate.store.migrations import check_revisions, upgrade
 from scopegate.store.protocol import (
     Complete,
     StoreMisconfigured,
@@ -26,6 +26,8 @@ from scopegate.store.protocol import (
     as_stored,
 )
 from scopegate.store.sql import SqlStore
+
+_NO_DATABASE = "cannot be read as a database ({}); name another file, or restore a backup"
 
 # aiosqlite logs every statement with its values, secrets included, at level DEBUG.
 logging.getLogger("aiosqlite").setLevel(logging.WARNING)
@@ -65,19 +67,40 @@ async def open_sqlite(
     return store
 
 
+def check_sqlite(path: Path) -> None:
+    """Look whether `open_sqlite` would work, as far as that can be seen without touching anything.
+
+    Raises StoreMisconfigured, which names the path.
+    """
+    try:
+        _check_folder(path.parent)
+        if path.exists():
+            _check_file(path)
+            check_revisions(_revisions(path))
+    except StoreMisconfigured as error:
+        raise StoreMisconfigured(f"database {path}: {error}") from error
+
+
+def _revisions(path: Path) -> list[str]:
+    """What Alembic wrote; none in a new file. `immutable`: not even a lock is taken."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as file:
+            (there,) = file.execute(
+                "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
+            ).fetchone()
+            rows = file.execute("SELECT version_num FROM alembic_version") if there else ()
+            return [revision for (revision,) in rows]
+    except sqlite3.DatabaseError as error:
+        raise StoreMisconfigured(_NO_DATABASE.format(error)) from error
+
+
 def _prepare_file(path: Path) -> None:
     """Create the file, or take others' permissions from it. Raises StoreMisconfigured.
 
     An existing file is never opened here: closing it would drop the locks that another connection
     of this process holds on it (SQLite, "How To Corrupt An SQLite Database File" §2.2).
     """
-    folder = path.parent
-    if not folder.is_dir():
-        raise StoreMisconfigured(f"the folder {folder} does not exist; create it")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise StoreMisconfigured(
-            f"the folder {folder} is not writable; SQLite keeps its log beside the database"
-        )
+    _check_folder(path.parent)
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
@@ -86,9 +109,25 @@ def _prepare_file(path: Path) -> None:
         raise StoreMisconfigured(f"cannot be created: {error.strerror}") from error
 
 
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise StoreMisconfigured(f"the folder {folder} does not exist; create it")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StoreMisconfigured(
+            f"the folder {folder} is not writable; SQLite keeps its log beside the database"
+        )
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise StoreMisconfigured("is not a file; name one")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise StoreMisconfigured("is not readable and writable by this user")
+
+
 def _restrict(path: Path) -> None:
     if not path.is_file():
-        raise StoreMisconfigured("is not a file")
+        raise StoreMisconfigured("is not a file; name one")
     for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
         try:
             if file.stat().st_mode & 0o077:
@@ -100,8 +139,7 @@ def _restrict(path: Path) -> None:
                 f"others may read {file}, which holds secrets, and its mode cannot be changed "
                 f"to 0600: {error.strerror}"
             ) from error
-    if not os.access(path, os.R_OK | os.W_OK):
-        raise StoreMisconfigured("is not readable and writable by this user")
+    _check_file(path)
 
 
 def _enter_wal(path: Path, busy_timeout_s: float) -> None:
@@ -117,6 +155,8 @@ def _enter_wal(path: Path, busy_timeout_s: float) -> None:
                 (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             break
         except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+                raise StoreMisconfigured(_NO_DATABASE.format(error)) from error
             locked = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
             if not locked or time.monotonic() > deadline_s:
                 raise StoreUnavailable(f"the database does not answer: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -108,6 +109,44 @@ def test_a_prefix_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     assert re.fullmatch(r"scopegate: prefix: .*: not a directory; make .*\n", said.stderr)
 
 
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/nowhere/access.log", "the folder /nowhere does not exist; make it"),
+        ("/tmp", "is a folder; give a file in it"),
+    ],
+)
+def test_an_access_log_that_cannot_be_written_is_one_line(
+    tmp_path: Path, listen: dict[str, str], path: str, why: str
+) -> None:
+    said = called(tmp_path, "start", **listen, SCOPEGATE_PROXY_ACCESS_LOG=path)
+    assert said.returncode == CANNOT_RUN
+    assert said.stderr == (
+        f"scopegate: proxy_access_log (SCOPEGATE_PROXY_ACCESS_LOG): {path}: {why}, or set"
+        " proxy_access_log = off\n"
+    )
+
+
+def test_a_database_that_does_not_serve_ends_the_first_start_with_its_reason(
+    tmp_path: Path, listen: dict[str, str]
+) -> None:
+    (tmp_path / "junk.db").write_text("this is not a database, and long enough to be seen as none")
+    said = called(
+        tmp_path,
+        "start",
+        **listen,
+        SCOPEGATE_SQLITE_PATH=str(tmp_path / "junk.db"),
+        SCOPEGATE_LOG_FORMAT="json",
+    )
+    assert said.returncode == CANNOT_RUN
+    logged = [json.loads(line) for line in said.stderr.splitlines()]
+    (why, end) = [line for line in logged if line["level"] == "critical"]
+    assert why["detail"].startswith("sqlite_path (SCOPEGATE_SQLITE_PATH): database ")
+    assert why["detail"].endswith("name another file, or restore a backup")
+    assert end["why"] == "control cannot start"
+    assert sum(line["event"] == "process started" for line in logged) <= 4, "tried once"
+
+
 def test_markup_in_a_value_is_shown_as_it_is(call: Callable[..., Said]) -> None:
     said = call("start", SCOPEGATE_LOG_LEVEL="[red]x[/]")
     assert 'log_level = "[red]x[/]" is wrong' in said.stderr
@@ -143,7 +182,7 @@ def test_check_ticks_everything_off_and_leaves_no_trace(
     said = call("check", **listen)
     assert said.returncode == 0, said.stdout
     lines = said.stdout.splitlines()
-    assert [line[0] for line in lines] == ["✓"] * 9
+    assert [line[0] for line in lines] == ["✓"] * 11
     assert lines[0] == (
         "✓ settings: right (from SCOPEGATE_ADMIN_LISTEN, SCOPEGATE_PROXY_LISTEN,"
         " SCOPEGATE_STATUS_LISTEN, default)"
@@ -163,6 +202,8 @@ def test_check_says_everything_that_is_in_the_way(
             **listen,
             SCOPEGATE_PREFIX="file/p",
             SCOPEGATE_LUA_SSL_TRUSTED_CERTIFICATE="none.pem",
+            SCOPEGATE_SQLITE_PATH=str(tmp_path),
+            SCOPEGATE_PROXY_ACCESS_LOG="/nowhere/access.log",
             SCOPEGATE_SSL_CERT="none.crt",
             SCOPEGATE_SSL_CERT_KEY="none.key",
         )
@@ -170,9 +211,11 @@ def test_check_says_everything_that_is_in_the_way(
     wrong = [line for line in said.stdout.splitlines() if line.startswith("✗")]
     assert [line.split()[1].rstrip(":") for line in wrong] == [
         "prefix",
+        "sqlite_path",
         "admin_listen",
         "ssl_cert",
         "lua_ssl_trusted_certificate",
+        "proxy_access_log",
     ]
 
 

@@ -188,6 +188,36 @@ async def test_a_child_that_never_lives_ends_everything(monkeypatch: pytest.Monk
     assert fields["why"] == "policy-0 ends again and again right after its start"
 
 
+async def test_a_child_that_says_that_no_start_would_be_better_is_tried_once() -> None:
+    misconfigured = script("import os, sys; sys.exit(os.EX_CONFIG)")
+    it = Running([spec("control", misconfigured)], [spec("policy-0")])
+    assert await asyncio.wait_for(it.task, 10) == 1
+    event, fields = it.logged[-1]
+    assert (event, fields["why"]) == ("scopegate ends", "control cannot start")
+    started = [fields["child"] for event, fields in it.logged if event == "process started"]
+    assert started.count("control") == 1
+
+
+async def test_a_child_that_has_lived_is_tried_again_whatever_it_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(child_module, "QUICK_S", 0.0)
+    told = tmp_path / "told"
+    program = "import os, sys; open(sys.argv[1], 'a').write('x'); sys.exit(os.EX_CONFIG)"
+    later = script(program, told)
+    kills_itself = script(
+        "import os, sys\n"
+        "if not os.path.exists(sys.argv[1]):\n"
+        "    open(sys.argv[1], 'a').write('x'); os.kill(os.getpid(), 9)\n"
+        "os.execv(sys.argv[2], sys.argv[2:])",
+        told,
+        *later,
+    )
+    it = Running([spec("control", kills_itself)])
+    await until(lambda: told.exists() and len(told.read_text()) > 2)
+    assert await it.end() == 0
+
+
 async def test_a_program_that_is_not_there_says_so(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,7 +82,7 @@ class TestRefusals:
         assert await self.refused(path) == text
 
     async def test_a_folder_in_the_place_of_the_file(self, tmp_path) -> None:
-        assert await self.refused(tmp_path) == f"database {tmp_path}: is not a file"
+        assert await self.refused(tmp_path) == f"database {tmp_path}: is not a file; name one"
 
     async def test_a_place_where_no_file_can_be_made(self) -> None:
         # The kernel's own file system refuses even root.
@@ -220,11 +220,12 @@ class TestFailures:
 
     async def test_a_file_that_is_no_database(self, path, opened) -> None:
         path.write_bytes(b"this is not a database, it only lies in its place" * 100)
-        with pytest.raises(StoreUnavailable) as refused:
+        with pytest.raises(StoreMisconfigured) as refused:
             async with opened():
                 pass
         assert str(refused.value) == (
-            f"database {path}: the database does not answer: file is not a database"
+            f"database {path}: cannot be read as a database (file is not a database); name another"
+            " file, or restore a backup"
         )
 
     async def test_a_damaged_database(self, path, opened) -> None:

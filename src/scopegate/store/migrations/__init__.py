@@ -7,6 +7,8 @@ stored document lacks is filled in whenever it is read (`protocol.Complete`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -16,21 +18,30 @@ from alembic.script import ScriptDirectory
 from scopegate.store.protocol import StoreMisconfigured
 
 
-def upgrade(connection: sa.Connection) -> None:
-    """Run what is missing, inside the caller's transaction: all of it or nothing.
-
-    The transaction must hold the write lock, so that of two processes that start together only one
-    migrates. Raises StoreMisconfigured when a newer version has written this database.
-    """
-    config = Config()
-    config.set_main_option("script_location", "scopegate.store:migrations")
-    config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    current = MigrationContext.configure(connection).get_current_heads()
+def check_revisions(current: Iterable[str]) -> None:
+    """Raises StoreMisconfigured when a newer version has written a database of these revisions."""
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     for revision in current:
         if revision not in known:
             raise StoreMisconfigured(
                 f"was written by a newer version of Scopegate (schema {revision}, this version "
                 f"knows up to {max(known)}); start that version, or restore an older backup"
             )
+
+
+def upgrade(connection: sa.Connection) -> None:
+    """Run what is missing, inside the caller's transaction: all of it or nothing.
+
+    The transaction must hold the write lock, so that of two processes that start together only one
+    migrates. Raises StoreMisconfigured when a newer version has written this database.
+    """
+    check_revisions(MigrationContext.configure(connection).get_current_heads())
+    config = _config()
+    config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "scopegate.store:migrations")
+    return config
