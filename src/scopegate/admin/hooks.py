@@ -23,7 +23,7 @@ async def _share_a_protocol(tx: Transaction, plugin: Document) -> None:
         if route is not None and protocols.isdisjoint(route["protocols"]):
             raise SchemaViolation({"protocols": "must match the associated route's protocols"})
     elif plugin["service"] is not None:
-        routes = [route async for route in _routes_of(tx, plugin["service"]["id"])]
+        routes = [route async for route in _all(tx, "routes", service=plugin["service"]["id"])]
         if routes and all(protocols.isdisjoint(route["protocols"]) for route in routes):
             raise SchemaViolation(
                 {
@@ -33,18 +33,33 @@ async def _share_a_protocol(tx: Transaction, plugin: Document) -> None:
             )
 
 
-async def _routes_of(tx: Transaction, service_id: str) -> AsyncIterator[Document]:
+async def _keep_its_plugins(tx: Transaction, route: Document) -> None:
+    """A route must not lose a plugin, and with it its protection, to a change of its protocols.
+
+    Kong lets it.
+    """
+    async for plugin in _all(tx, "plugins", route=route["id"]):
+        if set(plugin["protocols"]).isdisjoint(route["protocols"]):
+            raise SchemaViolation(
+                {
+                    "protocols": f"must share a protocol with the plugin '{plugin['name']}' "
+                    f"of this route, which is for {', '.join(plugin['protocols'])}"
+                }
+            )
+
+
+async def _all(tx: Transaction, kind: str, **where: str) -> AsyncIterator[Document]:
     after: str | None = None
     while True:
-        page = await tx.page("routes", size=SIZE_LIMIT, after=after, where={"service": service_id})
-        for route in page.documents:
-            yield route
+        page = await tx.page(kind, size=SIZE_LIMIT, after=after, where=where)
+        for document in page.documents:
+            yield document
         if page.next_id is None:
             return
         after = page.next_id
 
 
-CHECKS: Mapping[str, Check] = {"plugins": _share_a_protocol}
+CHECKS: Mapping[str, Check] = {"plugins": _share_a_protocol, "routes": _keep_its_plugins}
 """By kind: what is checked before a document is written. Raises SchemaViolation."""
 
 LOOKUPS: Mapping[str, str] = {"consumers": "custom_id"}

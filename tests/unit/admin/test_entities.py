@@ -296,6 +296,26 @@ async def test_a_plugin_must_share_a_protocol_with_its_route_or_service(api: Asg
     )
 
 
+async def test_a_route_does_not_lose_its_plugin_to_a_change_of_its_protocols(
+    api: AsgiClient,
+) -> None:
+    await api.post("/routes", BODIES["routes"])
+    body = {"name": "openid-connect", "config": ISSUER, "protocols": ["http"]}
+    assert (await api.post("/routes/a/plugins", body)).status == 201
+    assert (await api.patch("/routes/a", {"protocols": ["http"]})).status == 200
+    for method, sent in (
+        ("PATCH", {"protocols": ["https"]}),
+        ("PUT", {**BODIES["routes"], "protocols": ["https"]}),
+    ):
+        refused = await api.request(method, "/routes/a", json_body=sent)
+        assert (refused.status, refused.json["message"]) == (
+            400,
+            "schema violation (protocols: must share a protocol with the plugin 'openid-connect' "
+            "of this route, which is for http)",
+        )
+    assert (await api.get("/routes/a")).json["protocols"] == ["http"]
+
+
 async def test_deleting_a_parent_takes_its_plugins_along(api: AsgiClient) -> None:
     await api.post("/services", BODIES["services"])
     plugin = (await api.post("/services/a/plugins", BODIES["plugins"])).json
