@@ -17,7 +17,8 @@ from scopegate.plugins.access import Body, Request
 
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
-_BODYLESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "CONNECT"})
+# Today's forms know only `&`; some servers still split at `;`, as HTML 4 advised.
+_SEPARATOR = re.compile("[&;]")
 _JSON_TOKEN = re.compile(rb'(?P<string>"(?:[^"\\]|\\.)*+")(?P<colon>[ \t\r\n]*+:)?|[{}\[\]]')
 
 Span = tuple[int, int]
@@ -34,10 +35,9 @@ class Arguments:
     def __init__(self, request: Request) -> None:
         self._request = request
         kinds = _media_types(request)
-        readable = request.method not in _BODYLESS_METHODS
-        self.has_form = readable and _FORM in kinds
-        """Whether the body is a form, read or not."""
-        self._has_json = readable and not self.has_form and _JSON in kinds
+        self.has_form = _FORM in kinds
+        """Whether the body is a form, read or not. Many servers read one with any method."""
+        self._has_json = not self.has_form and _JSON in kinds
         self._members: Sequence[tuple[str, Any]] | None = None
 
     @property
@@ -60,17 +60,10 @@ class Arguments:
         return [value for key, value in self._members if key == name and isinstance(value, str)]
 
     def body_cuts(self, names: Collection[str]) -> tuple[Span, ...]:
-        """Byte ranges that take these arguments out of the body; none if it was not read.
-
-        In order and apart from each other: the ends of a form's pieces can overlap by their `&`.
-        """
+        """Byte ranges, rising, that take these arguments out of the body, if it was read."""
         if self._request.body_state is not Body.WHOLE:
             return ()
-        cuts: list[Span] = []
-        for start, end in self._spans(names):
-            overlaps = cuts and start < cuts[-1][1]
-            cuts.append((cuts.pop()[0] if overlaps else start, end))
-        return tuple(cuts)
+        return tuple(_joined(self._spans(names)))
 
     def _is_read(self) -> bool:
         """Whether the body is there to be looked into. Raises BodyWanted."""
@@ -89,9 +82,11 @@ class Arguments:
 
 def query_without(query: str, names: Collection[str]) -> str:
     """A raw query without these arguments; the others stay as the client wrote them."""
-    if not _may_hold(query, names):
-        return query
-    return "&".join(piece for piece in query.split("&") if _name(piece) not in names)
+    kept, position = [], 0
+    for start, end in _joined(_form_spans(query, names)):
+        kept.append(query[position:start])
+        position = end
+    return "".join(kept) + query[position:]
 
 
 def _media_types(request: Request) -> frozenset[str]:
@@ -119,21 +114,30 @@ def _values(text: str, name: str) -> list[str]:
     """The decoded values of `name` in `a=1&b=2`."""
     if not _may_hold(text, (name,)):
         return []
-    pieces = (piece.partition("=") for piece in text.split("&") if piece)
+    pieces = (piece.partition("=") for piece in _SEPARATOR.split(text) if piece)
     return [unquote_plus(value) for key, _, value in pieces if unquote_plus(key) == name]
 
 
 def _form_spans(text: str, names: Collection[str]) -> Iterator[Span]:
-    """Where these arguments stand in `a=1&b=2`, each with the `&` that goes with it."""
+    """Where these arguments stand in `a=1&b=2`, each with the separator that goes with it."""
     if not _may_hold(text, names):
         return
     position = 0
-    for piece in text.split("&"):
+    for piece in _SEPARATOR.split(text):
         start, end = position, position + len(piece)
         position = end + 1
         if piece and _name(piece) in names:
             # Take one separator along: the one behind, or for the last piece the one before.
             yield (start, position) if position <= len(text) else (max(start - 1, 0), end)
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """Apart from each other: the ends of a form's pieces can overlap by their separator."""
+    joined: list[Span] = []
+    for start, end in spans:
+        overlaps = joined and start < joined[-1][1]
+        joined.append((joined.pop()[0] if overlaps else start, end))
+    return joined
 
 
 def _members(body: bytes) -> Sequence[tuple[str, Any]]:
