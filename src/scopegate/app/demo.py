@@ -53,7 +53,7 @@ class Ports:
 def run_demo(ports: Ports) -> int:
     """Run until Ctrl-C; the exit code. Raises CannotStart."""
     for port, option in ((ports.idp, "--idp-port"), (ports.echo, "--echo-port")):
-        probe_tcp(ListenAddress("127.0.0.1", port), option)
+        probe_tcp(ListenAddress("127.0.0.1", port), _option(option))
 
     async def tell_the_story(_: Supervisor) -> None:
         await _until_ready(ports)
@@ -70,9 +70,9 @@ def demo_settings(ports: Ports, environment: Mapping[str, str]) -> Settings:
     plain, tls = f"127.0.0.1:{ports.proxy}", f"127.0.0.1:{ports.tls} ssl http2"
     given = {
         "prefix": Given(".scopegate/demo", "the demo"),
-        "proxy_listen": Given(f"{plain}, {tls}", "--proxy-port, --tls-port"),
-        "admin_listen": Given(f"127.0.0.1:{ports.admin}", "--admin-port"),
-        "status_listen": Given(f"127.0.0.1:{ports.status}", "--status-port"),
+        "proxy_listen": Given(f"{plain}, {tls}", _option("--proxy-port, --tls-port")),
+        "admin_listen": Given(f"127.0.0.1:{ports.admin}", _option("--admin-port")),
+        "status_listen": Given(f"127.0.0.1:{ports.status}", _option("--status-port")),
         "drain_timeout_s": Given("2", "the demo"),
     }
     for name in ("log_level", "log_format"):
@@ -80,6 +80,11 @@ def demo_settings(ports: Ports, environment: Mapping[str, str]) -> Settings:
         if variable in environment:
             given[name] = Given(environment[variable], variable)
     return settings_from(given, folder=Path.cwd())
+
+
+def _option(names: str) -> str:
+    """How to give another value, also for those who came here by `make demo`."""
+    return f"{_beside('scopegate')} demo {names}"
 
 
 def demo_children(ports: Ports) -> tuple[ChildSpec, ...]:
@@ -158,6 +163,8 @@ async def apply_story(admin: str, ports: Ports) -> None:
                     "client_id": [CLIENT_ID],
                     "client_secret": [CLIENT_SECRET],
                     "redirect_uri": [site],
+                    # What is built; the default names methods that would be warned of.
+                    "auth_methods": ["authorization_code", "session", "bearer", "refresh_token"],
                     "consumer_claim": ["email"],
                     "consumer_optional": True,
                     "scopes_required": ["kong_api_access"],
@@ -241,9 +248,12 @@ def lines_to_try(ports: Ports) -> tuple[tuple[str, str], ...]:
 
 def httpie() -> str:
     """How to call HTTPie from here."""
-    if shutil.which("http"):
-        return "http"
-    beside = Path(sys.executable).with_name("http")
+    return "http" if shutil.which("http") else _beside("http")
+
+
+def _beside(program: str) -> str:
+    """The path of a program of this environment, short where it can be."""
+    beside = Path(sys.executable).with_name(program)
     try:
         return str(beside.relative_to(Path.cwd()))
     except ValueError:

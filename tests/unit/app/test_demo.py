@@ -15,6 +15,7 @@ from rich.console import Console
 from scopegate.app import demo
 from scopegate.app.demo import Ports, apply_story, demo_children, demo_settings, run_demo, welcome
 from scopegate.app.refusal import CannotStart
+from scopegate.plugins.openid_connect.config_fields.clients import BUILT_METHODS
 from scopegate_demo.idp import realm
 
 PORTS = Ports(proxy=18000, tls=18443, admin=18001, status=18007, idp=18080, echo=18081)
@@ -72,6 +73,8 @@ async def test_the_story_is_told_once_however_often_it_is_told() -> None:
     )
     assert config["redirect_uri"] == ["http://localhost:18000/oidc"]
     assert config["scopes_required"] == ["kong_api_access"]
+    # A newcomer's first screen has no warning about what he did not ask for.
+    assert {*config["auth_methods"]} == {*BUILT_METHODS}
 
 
 async def test_a_refusal_of_the_admin_api_is_one_line() -> None:
@@ -118,9 +121,10 @@ def test_a_taken_port_names_the_option_that_changes_it(field: str, option: str) 
         ports = Ports(**{"idp": 18080, "echo": 18081, field: port})
         with pytest.raises(CannotStart) as caught:
             run_demo(ports)
-    assert caught.value.lines == (
-        f"{option}: 127.0.0.1:{port} is taken by another program; end that one or give another"
-        " port",
+    (line,) = caught.value.lines
+    assert line.endswith(
+        f"scopegate demo {option}: 127.0.0.1:{port} is taken by another program; end that one or"
+        " give another port"
     )
 
 
