@@ -46,6 +46,7 @@ from scopegate.plugins.openid_connect.lower import (
 from scopegate.plugins.openid_connect.ports import Ports
 from scopegate.plugins.registry import PLUGIN_TYPES
 from scopegate.session.memory_state import MemoryState
+from scopegate.session.single_flight import FlightsUnderWay
 from scopegate_demo.idp import Client, DemoIdp, KeyRing, story_realm
 from support.login import Callback, form_browser, log_in
 
@@ -123,7 +124,7 @@ class World:
             known[request.key] = discovered.facts.to_json()
         context = Context(known, CLUSTER_SECRET, former_session_secrets)
         step = OpenIdConnectCompiler().lower(stored, context).step
-        ports = Ports(self.http, self.shared, self.facts, self.clock, os.urandom)
+        ports = Ports(self.http, self.shared, self.facts, self.clock, os.urandom, FlightsUnderWay())
         return OpenIdConnect(step, ConsumerIndex(consumers), ports)
 
     def document(self, **config: Any) -> dict[str, Any]:

@@ -17,10 +17,13 @@ from scopegate.policy.facts_client import FactsClient
 from scopegate.policy.journal import Counters, Journal, Log
 from scopegate.policy.library import PolicyLibrary, PolicyUnusable
 from scopegate.policy.service import PolicyService
+from scopegate.session.single_flight import FlightsUnderWay
 from scopegate.session.sqlite_state import SqliteState
 
 # Shorter than Envoy's own limit, so that the reason is ours to tell.
 DECISION_LIMIT_S = 14.0
+REFRESHES_LIMIT_S = 4.0
+"""How long refreshes may take that nobody waits for any more, once the worker is to end."""
 
 
 def create_app(
@@ -41,6 +44,7 @@ def create_app(
         facts=facts,
         now=time.time,
         random_bytes=secrets.token_bytes,
+        refreshes=FlightsUnderWay(),
     )
 
     def prepare(step: ir.Step, consumers: ConsumerIndex) -> Step:
@@ -49,6 +53,7 @@ def create_app(
         return OpenIdConnect(step, consumers, ports)
 
     async def close() -> None:
+        await ports.refreshes.drain(REFRESHES_LIMIT_S)
         await facts.close()
         await shared.close()
 

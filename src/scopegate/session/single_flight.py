@@ -15,9 +15,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from scopegate.session.sealing import (
     KeyRing,
@@ -83,6 +84,32 @@ class FlightTimes:
         return self.work_s + 2 * self.lease_s
 
 
+class FlightsUnderWay:
+    """All refreshes of this process, whoever asked. They outlive their askers and policies."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, asyncio.Task[Tokens]] = {}
+
+    def join(self, key: str, begin: Callable[[], Coroutine[Any, Any, Tokens]]) -> Awaitable[Tokens]:
+        """The tokens of the refresh of this key, which `begin` begins if there is none."""
+        task = self._tasks.get(key)
+        if task is None:
+            task = asyncio.create_task(begin())
+            self._tasks[key] = task
+            task.add_done_callback(lambda done: self._land(key, done))
+        return asyncio.shield(task)
+
+    async def drain(self, limit_s: float) -> None:
+        """Wait for all that are under way: before the process leaves, or new tokens get lost."""
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=limit_s)
+
+    def _land(self, key: str, task: asyncio.Task[Tokens]) -> None:
+        del self._tasks[key]
+        if not task.cancelled():
+            task.exception()  # seen, even if every asker went away
+
+
 class RefreshFlight:
     """Refreshes a session's tokens once over all workers that share the state."""
 
@@ -93,6 +120,7 @@ class RefreshFlight:
         ring: KeyRing,
         random_bytes: RandomBytes,
         timeouts: Timeouts,
+        under_way: FlightsUnderWay,
         times: FlightTimes = FlightTimes(),
     ) -> None:
         """`ring` and `timeouts`: those of the sessions; the outcome is sealed with the ring."""
@@ -101,7 +129,7 @@ class RefreshFlight:
         self._newest_ttl_s = (unused_life_s(timeouts) or _NEWEST_LIMIT_S) + LATE_ANSWER_S
         self._random_bytes = random_bytes
         self._times = times
-        self._tasks: dict[str, asyncio.Task[Tokens]] = {}
+        self._under_way = under_way
 
     async def refresh(self, session: Session, work: RefreshWork, *, now_s: int) -> Tokens:
         """The tokens that replace the session's. `work` runs for one asker only.
@@ -111,12 +139,8 @@ class RefreshFlight:
         Raises RefreshRefused, RefreshUnavailable, SharedStateUnavailable.
         """
         key = _flight_key(session)
-        task = self._tasks.get(key)
-        if task is None:
-            task = asyncio.create_task(self._fly(key, _newest_key(session), work, now_s))
-            self._tasks[key] = task
-            task.add_done_callback(lambda done: self._land(key, done))
-        return await asyncio.shield(task)
+        newest_key = _newest_key(session)
+        return await self._under_way.join(key, lambda: self._fly(key, newest_key, work, now_s))
 
     async def newer(self, session: Session, *, now_s: int) -> Tokens | None:
         """Tokens that a refresh has put in place of the session's, where its cookie missed that.
@@ -134,15 +158,6 @@ class RefreshFlight:
             return None
         is_newer = tokens.access_expires_at_s is None or tokens.access_expires_at_s > ends_at_s
         return tokens if is_newer else None
-
-    async def drain(self) -> None:
-        """Wait for the flights under way: before the process leaves."""
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-
-    def _land(self, key: str, task: asyncio.Task[Tokens]) -> None:
-        del self._tasks[key]
-        if not task.cancelled():
-            task.exception()  # seen, even if every asker went away
 
     async def _fly(self, key: str, newest_key: str, work: RefreshWork, now_s: int) -> Tokens:
         holder = self._random_bytes(16)

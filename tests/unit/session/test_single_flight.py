@@ -14,6 +14,7 @@ from scopegate.session.sealing import KeyRing
 from scopegate.session.session import LATE_ANSWER_S, Timeouts, Tokens, encode_session
 from scopegate.session.shared_state import SharedState, SharedStateUnavailable
 from scopegate.session.single_flight import (
+    FlightsUnderWay,
     FlightTimes,
     RefreshFailed,
     RefreshFlight,
@@ -49,13 +50,18 @@ class Provider:
 
 
 def worker(
-    state: SharedState, seed: int = 1, keys: KeyRing | None = None, times: FlightTimes = QUICK
+    state: SharedState,
+    seed: int = 1,
+    keys: KeyRing | None = None,
+    times: FlightTimes = QUICK,
+    under_way: FlightsUnderWay | None = None,
 ) -> RefreshFlight:
     return RefreshFlight(
         state=state,
         ring=keys or ring(),
         random_bytes=random_source(seed),
         timeouts=Timeouts(),
+        under_way=under_way or FlightsUnderWay(),
         times=times,
     )
 
@@ -167,12 +173,34 @@ async def test_work_that_hangs_is_given_up(state: MemoryState) -> None:
 
 
 async def test_the_work_goes_on_when_its_asker_goes_away(state: MemoryState) -> None:
-    provider, flight = Provider(takes_s=0.2), worker(state)
+    provider, under_way = Provider(takes_s=0.2), FlightsUnderWay()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
-            await refresh(flight, provider)
-    await flight.drain()
+            await refresh(worker(state, under_way=under_way), provider)
+    await under_way.drain(1)
     assert await refresh(worker(state, 2), provider) == NEW
+    assert provider.calls == 1
+
+
+async def test_a_process_does_not_wait_for_ever_for_what_is_under_way(state: MemoryState) -> None:
+    under_way = FlightsUnderWay()
+    await under_way.drain(1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await refresh(worker(state, under_way=under_way), Provider(takes_s=0.5))
+    async with asyncio.timeout(0.3):
+        await under_way.drain(0.05)
+
+
+async def test_two_policies_of_one_process_share_what_is_under_way(state: MemoryState) -> None:
+    """A policy may be compiled anew while its former version still refreshes."""
+    provider, under_way = Provider(), FlightsUnderWay()
+    blind = MemoryState(time.monotonic)
+    results = await asyncio.gather(
+        refresh(worker(state, under_way=under_way), provider),
+        refresh(worker(blind, 2, under_way=under_way), provider),
+    )
+    assert results == [NEW] * 2
     assert provider.calls == 1
 
 
@@ -345,7 +373,7 @@ import asyncio, json, secrets, sys, time
 from pathlib import Path
 from scopegate.session.sealing import KeyRing, RingKey
 from scopegate.session.session import Timeouts, Tokens, decode_session
-from scopegate.session.single_flight import FlightTimes, RefreshFlight
+from scopegate.session.single_flight import FlightsUnderWay, FlightTimes, RefreshFlight
 from scopegate.session.sqlite_state import SqliteState
 
 folder, takes_s, number = Path(sys.argv[1]), float(sys.argv[3]), sys.argv[4]
@@ -363,6 +391,7 @@ async def main():
         ring=KeyRing([RingKey(bytes(range(32)))]),
         random_bytes=secrets.token_bytes,
         timeouts=Timeouts(),
+        under_way=FlightsUnderWay(),
         times=FlightTimes(lease_s=0.5, beat_s=0.1),
     )
     (folder / ("ready" + number)).touch()
@@ -448,6 +477,7 @@ async def test_the_newest_tokens_are_kept_as_long_as_an_unused_cookie_opens() ->
         ring=ring(),
         random_bytes=random_source(),
         timeouts=Timeouts(idling_s=0, rolling_s=7200, absolute_s=0),
+        under_way=FlightsUnderWay(),
         times=QUICK,
     )
     await refresh(flight, Provider())

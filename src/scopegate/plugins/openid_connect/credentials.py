@@ -115,6 +115,7 @@ class Credentials:
             ring=sessions.ring,
             random_bytes=ports.random_bytes,
             timeouts=sessions.timeouts,
+            under_way=ports.refreshes,
         )
 
     def places(self) -> list[Place]:

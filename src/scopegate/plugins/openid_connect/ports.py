@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from scopegate.oidc.http import HttpClient
 from scopegate.session.shared_state import SharedState
+from scopegate.session.single_flight import FlightsUnderWay
 
 
 class FactsPort(Protocol):
@@ -32,3 +33,4 @@ class Ports:
     facts: FactsPort
     now: Callable[[], float]
     random_bytes: Callable[[int], bytes]
+    refreshes: FlightsUnderWay
