@@ -228,3 +228,18 @@ async def test_a_secret_that_the_provider_refuses_is_our_own_fault(world: World)
     answer = refused(await visitor.log_in(), 500, "client_refused")
     assert "wrong" not in answer.detail
     assert not visitor.has_session
+
+
+@pytest.mark.parametrize("own_is_allowed", [True, False])
+async def test_another_allowed_issuer_does_not_answer_for_the_one_that_was_asked(
+    world: World, own_is_allowed: bool
+) -> None:
+    """Mix-up: RFC 9207 §2.4. An issuer of bearer tokens is not one that people log in at."""
+    other = "https://other.example"
+    allowed_issuers = [world.idp.issuer, other] if own_is_allowed else [other]
+    visitor = world.visitor(await world.plugin(issuers_allowed=allowed_issuers))
+    world.idp.behaviour.callback.set["iss"] = other
+    reason = "callback_iss_mismatch" if own_is_allowed else "issuer_not_allowed"
+    refused(await visitor.log_in(), 401, reason)
+    assert world.idp.calls["token.authorization_code"] == (0 if own_is_allowed else 1)
+    assert not visitor.has_session

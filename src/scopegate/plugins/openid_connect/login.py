@@ -195,7 +195,7 @@ class Login:
         response = read_authorization_response(callback.parameters)
         code = accept_authorization_response(
             response,
-            issuers=self._issuers_allowed or (known.facts.issuer,),
+            issuers=self._issuers_of_response(known.facts.issuer),
             iss_promised=known.facts.promises_iss_in_response,
         )
         identity, tokens = await self._calls.redeem(
@@ -206,6 +206,15 @@ class Login:
             nonce=matched.nonce,
         )
         return LoggedIn(identity, tokens, matched.return_to)
+
+    def _issuers_of_response(self, issuer: str) -> tuple[str, ...]:
+        """RFC 9207 §2.4: the one that the browser was sent to, however many others are allowed.
+
+        Where the document's own issuer is not allowed, it goes by one of those that are.
+        """
+        if not self._issuers_allowed or issuer in self._issuers_allowed:
+            return (issuer,)
+        return self._issuers_allowed
 
     def is_pending(self, request: Request) -> bool:
         """Whether the browser brings the cookie of its pending logins."""
