@@ -369,6 +369,19 @@ async def test_logout_expires_the_cookies_and_goes_to_the_provider(world: World,
     refused(await copy.fetch("/oidc"), 401, "session_ended")
 
 
+async def test_a_hint_too_long_for_a_url_is_left_out_and_the_client_still_named(
+    world: World,
+) -> None:
+    """A provider that refuses the URL would leave its own session open."""
+    world.idp.behaviour.id_token.set["noise"] = "x" * 4000
+    visitor = await logged_in(world, logout_query_arg="logout", logout_methods=["GET"])
+    answer = redirected(await visitor.get("/oidc?logout=1"), "logout")
+    query = parse_qs(urlsplit(answer.location).query)
+    assert query == {"client_id": ["blog_post"]}
+    assert [line.fields["reason"] for line in answer.log] == ["id_token_hint_too_long"]
+    assert visitor.cookies == {}
+
+
 async def test_the_copied_cookie_stays_dead_until_it_would_have_expired(world: World) -> None:
     visitor = await logged_in(
         world, logout_query_arg="logout", logout_methods=["GET"], session_idling_timeout=0

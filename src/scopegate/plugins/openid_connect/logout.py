@@ -18,6 +18,9 @@ from scopegate.plugins.openid_connect.clients import Client
 from scopegate.plugins.openid_connect.issuer import Issuer
 from scopegate.session.session import Session
 
+URL_LIMIT_CHARS = 4000
+"""Of a redirect to the provider: Keycloak takes a first line of 4096 bytes by default."""
+
 
 @dataclass(frozen=True, slots=True)
 class Logout:
@@ -61,13 +64,23 @@ class Logout:
             log = (LogLine("warning", "[openid-connect] logout without the issuer", fields),)
         location = client.logout_redirect_uri
         if endpoint is not None:
-            location = end_session_url(
-                endpoint,
-                client_id=client.id,
-                id_token_hint=session.tokens.id if session else None,
-                post_logout_redirect_uri=client.logout_redirect_uri,
-            )
+            hint = session.tokens.id if session else None
+            location = _end_session_url(endpoint, client, hint)
+            if hint is not None and len(location) > URL_LIMIT_CHARS:
+                # The provider knows the client, and asks the person instead.
+                fields = {"reason": "id_token_hint_too_long", "detail": f"{len(hint)} characters"}
+                log = (LogLine("info", "[openid-connect] logout without id_token_hint", fields),)
+                location = _end_session_url(endpoint, client, None)
         subject = session.subject if session else None
         if location is not None:
             return Redirect(location, "logout", tuple(headers), subject, log)
         return Respond(200, "application/json", b"{}", "logout", tuple(headers), subject, log)
+
+
+def _end_session_url(endpoint: str, client: Client, id_token_hint: str | None) -> str:
+    return end_session_url(
+        endpoint,
+        client_id=client.id,
+        id_token_hint=id_token_hint,
+        post_logout_redirect_uri=client.logout_redirect_uri,
+    )
