@@ -70,7 +70,7 @@ def create_admin_app(
     now_s: Callable[[], int],
     new_uuid: Callable[[], str],
     random_string: Callable[[], str],
-    counts: Callable[[], Awaitable[ServerCounts]] | None = None,
+    counts: Callable[[], Awaitable[ServerCounts | None]],
     plugin_types: Sequence[PluginType] = PLUGIN_TYPES,
 ) -> ASGIApp:
     """The application, to be served by any ASGI server that sends no `Server` header of its own.
@@ -81,7 +81,7 @@ def create_admin_app(
     now_s          unix seconds
     new_uuid       a fresh UUID, lower case
     random_string  32 random characters of a secret's strength
-    counts         the proxy's connections and requests, for `/status`
+    counts         the proxy's connections and requests, for `/status`; None when it does not say
     """
     ports = Ports(
         store=store,

@@ -23,7 +23,7 @@ class Ports:
     plugin_types   by name
     publish        bring what is committed to the proxy
     makings        the time and fresh ids, asked for once per write
-    counts         the proxy's connections and requests, when somebody can tell
+    counts         the proxy's connections and requests; None when it does not say
     """
 
     store: Store
@@ -33,7 +33,7 @@ class Ports:
     findings: Callable[[], Sequence[Finding]]
     node: NodeInfo
     makings: Callable[[], Makings]
-    counts: Callable[[], Awaitable[ServerCounts]] | None = None
+    counts: Callable[[], Awaitable[ServerCounts | None]]
 
 
 @dataclass(frozen=True, slots=True)

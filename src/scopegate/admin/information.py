@@ -88,7 +88,7 @@ class Information:
                 after = page.next_id
 
     async def status(self, _call: Call) -> Answer:
-        """Without `server` when nobody can count, rather than with zeros."""
+        """Without `server` when the proxy does not answer, rather than with zeros."""
         try:
             await self._ports.store.ping()
             reachable = True
@@ -98,8 +98,9 @@ class Information:
             "database": {"reachable": reachable},
             "memory": {"workers_lua_vms": [], "lua_shared_dicts": {}},
         }
-        if self._ports.counts is not None:
-            body["server"] = asdict(await self._ports.counts())
+        counts = await self._ports.counts()
+        if counts is not None:
+            body["server"] = asdict(counts)
         return Answer(200, body)
 
     async def config(self, _call: Call) -> Answer:

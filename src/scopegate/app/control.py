@@ -22,6 +22,7 @@ from scopegate.admin.application import create_admin_app
 from scopegate.admin.node import NodeInfo
 from scopegate.app.certificates import pair_of
 from scopegate.app.control_endpoints import facts_app, status_app
+from scopegate.app.envoy_admin import server_counts
 from scopegate.app.handover import Handover, begin, take_over
 from scopegate.app.http_client import AiohttpClient, trusted_bundle
 from scopegate.app.issuers import IssuerBook
@@ -105,6 +106,7 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
         now_s=lambda: int(time.time()),
         new_uuid=lambda: str(uuid.uuid4()),
         random_string=_random_string,
+        counts=partial(server_counts, prefix.envoy_admin_socket),
     )
     await ads.start(prefix.xds_socket)
     apps = {

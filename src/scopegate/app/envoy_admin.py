@@ -1,17 +1,20 @@
-"""Draining Envoy over its admin interface, a Unix socket.
+"""Envoy's admin interface, a Unix socket: how much there is to do, and draining.
 
-From the moment Envoy is told, every answer closes its connection; then its ports are closed; then
-requests that are under way may end. Envoy itself is not ended here.
+Draining: from the moment Envoy is told, every answer closes its connection; then its ports are
+closed; then requests that are under way may end. Envoy itself is not ended here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+
+from scopegate.admin.node import ServerCounts
 
 POLL_S = 0.05
 OPEN_S = 2.0
@@ -26,15 +29,28 @@ class _Load:
     total: int
 
 
+async def server_counts(admin_socket: Path, timeout_s: float = 2.0) -> ServerCounts | None:
+    """What clients have asked of the proxy; None when it does not answer in time."""
+    try:
+        async with _connected(admin_socket, timeout_s) as envoy:
+            counts = await _downstream(envoy)
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return None
+    return ServerCounts(
+        connections_active=counts["cx_active"],
+        connections_accepted=counts["cx_total"],
+        connections_handled=counts["cx_total"],
+        total_requests=counts["rq_total"],
+    )
+
+
 async def drain(admin_socket: Path, timeout_s: float) -> bool:
     """Let requests end. True once none is under way, False when `timeout_s` ran out first.
 
     An Envoy that does not answer has nothing to drain.
     """
     deadline_s = time.monotonic() + timeout_s
-    connector = aiohttp.UnixConnector(str(admin_socket))
-    timeout = aiohttp.ClientTimeout(total=2)
-    async with aiohttp.ClientSession("http://envoy", connector=connector, timeout=timeout) as envoy:
+    async with _connected(admin_socket, 2.0) as envoy:
         try:
             await _post(envoy, "/healthcheck/fail")
             await _post(envoy, "/drain_listeners?graceful&skip_exit")
@@ -43,6 +59,14 @@ async def drain(admin_socket: Path, timeout_s: float) -> bool:
             return await _quiet(envoy, deadline_s)
         except (aiohttp.ClientError, TimeoutError, OSError):
             return True
+
+
+def _connected(admin_socket: Path, timeout_s: float) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        "http://envoy",
+        connector=aiohttp.UnixConnector(str(admin_socket)),
+        timeout=aiohttp.ClientTimeout(total=timeout_s),
+    )
 
 
 async def _quiet(envoy: aiohttp.ClientSession, deadline_s: float) -> bool:
@@ -64,13 +88,19 @@ async def _post(envoy: aiohttp.ClientSession, path: str) -> None:
 
 
 async def _load(envoy: aiohttp.ClientSession) -> _Load:
-    path = r"/stats?filter=^http\..*\.downstream_rq_(active|total)$&format=json"
+    counts = await _downstream(envoy)
+    return _Load(active=counts["rq_active"], total=counts["rq_total"])
+
+
+async def _downstream(envoy: aiohttp.ClientSession) -> Counter[str]:
+    """Connections (`cx_`) and requests (`rq_`) of clients, `active` now and `total` ever."""
+    path = r"/stats?filter=^http\..*\.downstream_(cx|rq)_(active|total)$&format=json"
     async with envoy.get(path) as answer:
         answer.raise_for_status()
         document = await answer.json(content_type=None)
-    counts = {"active": 0, "total": 0}
+    counts: Counter[str] = Counter()
     for stat in document["stats"]:
         name = stat.get("name", "")
         if not name.startswith("http.admin."):
-            counts[name.rpartition("_")[2]] += stat["value"]
-    return _Load(**counts)
+            counts[name.rpartition(".downstream_")[2]] += stat["value"]
+    return counts

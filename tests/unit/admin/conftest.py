@@ -43,6 +43,7 @@ class Surroundings:
     detail: str | None = None
     publish_error: Exception | None = None
     published: int = 0
+    counted: ServerCounts | None = field(default_factory=lambda: ServerCounts(1, 2, 3, 4))
     found: list[Finding] = field(default_factory=list)
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -52,8 +53,8 @@ class Surroundings:
             raise self.publish_error
         return PublishResult(self.state, self.detail)  # type: ignore[arg-type]
 
-    async def counts(self) -> ServerCounts:
-        return ServerCounts(1, 2, 3, 4)
+    async def counts(self) -> ServerCounts | None:
+        return self.counted
 
     def client(self, host: str = "localhost:8001") -> AsgiClient:
         app = create_admin_app(

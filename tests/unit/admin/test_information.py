@@ -37,10 +37,17 @@ async def test_the_root_names_the_plugins_in_use(api: AsgiClient) -> None:
     assert (await api.get("/")).json["plugins"]["enabled_in_cluster"] == ["openid-connect"]
 
 
-async def test_status_tells_of_database_and_proxy(api: AsgiClient) -> None:
+async def test_status_tells_of_database_and_proxy(api: AsgiClient, around: Surroundings) -> None:
     status = (await api.get("/status")).json
     assert status["database"] == {"reachable": True}
-    assert status["server"]["total_requests"] == 4
+    assert status["server"] == {
+        "connections_active": 1,
+        "connections_accepted": 2,
+        "connections_handled": 3,
+        "total_requests": 4,
+    }
+    around.counted = None
+    assert "server" not in (await api.get("/status")).json
 
 
 @pytest.mark.parametrize("kind", ["services", "routes", "consumers", "plugins"])

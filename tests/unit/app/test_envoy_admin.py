@@ -1,4 +1,4 @@
-"""Draining a real Envoy that forwards to a slow upstream."""
+"""A real Envoy that forwards to a slow upstream: drained, and asked how much it has done."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from scopegate.admin.node import ServerCounts
 from scopegate.app import envoy_admin
-from scopegate.app.envoy_admin import drain
+from scopegate.app.envoy_admin import drain, server_counts
 
 HTTP = "type.googleapis.com/envoy.extensions.filters"
 
@@ -165,3 +166,13 @@ async def test_what_takes_too_long_is_not_waited_for(proxy: Proxy) -> None:
 
 async def test_a_proxy_that_is_not_there_has_nothing_to_drain(tmp_path: Path) -> None:
     assert await drain(tmp_path / "none.sock", 5) is True
+
+
+async def test_what_clients_have_asked_is_counted(proxy: Proxy, tmp_path: Path) -> None:
+    slow = [asyncio.create_task(proxy.get("/?s=0.3")) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    assert await server_counts(proxy.admin) == ServerCounts(
+        connections_active=2, connections_accepted=2, connections_handled=2, total_requests=3
+    )
+    await asyncio.gather(*slow)
+    assert await server_counts(tmp_path / "none.sock") is None
