@@ -106,6 +106,27 @@ async def test_a_callback_takes_no_unchecked_credential_along(world: World) -> N
     assert set(ELSEWHERE) <= set(allowed(answer).remove_headers)
 
 
+async def test_other_cookies_go_on_as_they_came(world: World) -> None:
+    visitor = world.visitor(await world.plugin(**PLACES))
+    visitor.cookies |= {"session": "1forged", "theme": "Öl".encode().decode("latin-1")}
+    answer = await visitor.send("GET", "/oidc", NAVIGATION | bearer(world))
+    assert upstream(answer)["cookie"].encode() == "theme=Öl".encode()
+
+
+async def test_two_refresh_tokens_are_refused(world: World) -> None:
+    visitor = world.visitor(await world.plugin(**PLACES))
+    form = {"refresh_token": "forged"}
+    answer = await visitor.post("/oidc", form, refresh_token="forged")
+    refused(answer, 400, "credential_repeated")
+
+
+async def test_half_a_character_in_json_is_a_token_that_is_wrong(world: World) -> None:
+    visitor = world.visitor(await world.plugin(**PLACES))
+    kind = {"content-type": "application/json"}
+    body = rb'{"refresh_token": "\ud800"}'
+    refused(await visitor.send("POST", "/", SCRIPT | kind, body), 401, "invalid_grant")
+
+
 async def test_beside_a_bearer_token_no_refresh_token_goes_on(world: World) -> None:
     visitor = world.visitor(await world.plugin(**PLACES))
     headers = SCRIPT | bearer(world) | {"refresh-token": "forged"}

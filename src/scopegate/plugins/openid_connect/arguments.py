@@ -57,7 +57,9 @@ class Arguments:
             return _values(_text_of_form(self._request.body), name)
         if self._members is None:
             self._members = _members(self._request.body)
-        return [value for key, value in self._members if key == name and isinstance(value, str)]
+        values = [value for key, value in self._members if key == name and isinstance(value, str)]
+        # JSON can name half a character, which no request could carry on.
+        return [value.encode(errors="replace").decode() for value in values]
 
     def body_cuts(self, names: Collection[str]) -> tuple[Span, ...]:
         """Byte ranges, rising, that take these arguments out of the body, if it was read."""
@@ -132,11 +134,11 @@ def _form_spans(text: str, names: Collection[str]) -> Iterator[Span]:
 
 
 def _joined(spans: Iterable[Span]) -> list[Span]:
-    """Apart from each other: the ends of a form's pieces can overlap by their separator."""
+    """Apart from each other: a form's pieces touch, and its last overlaps by a separator."""
     joined: list[Span] = []
     for start, end in spans:
-        overlaps = joined and start < joined[-1][1]
-        joined.append((joined.pop()[0] if overlaps else start, end))
+        touches = joined and start <= joined[-1][1]
+        joined.append((joined.pop()[0] if touches else start, end))
     return joined
 
 

@@ -68,7 +68,7 @@ class RefreshTokenPlaces:
             found.append(Credential(value.strip(), "header", header))
         if "query" in self.kinds:
             found += [Credential(v, "query", self.name) for v in arguments.query(self.name) if v]
-        if "body" in self.kinds and not found:
+        if "body" in self.kinds and (arguments.has_form or not found):
             found += [Credential(v, "body", self.name) for v in arguments.body(self.name) if v]
         if len(found) > 1:
             raise CredentialRepeated

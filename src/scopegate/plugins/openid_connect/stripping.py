@@ -53,7 +53,9 @@ class Stripping:
         hidden = self._cookies.union(self._hidden("cookie", shown))
         changed, cookie = cookies_for_upstream(request, tuple(hidden))
         if changed and cookie is not None:
-            set_headers = [*set_headers, ("cookie", cookie)]
+            # Headers come as one character a byte, and what is set for the upstream goes as UTF-8.
+            text = cookie.encode("latin-1").decode(errors="replace")
+            set_headers = [*set_headers, ("cookie", text)]
         elif changed:
             remove.append("cookie")
         query = query_without(request.query, {*hidden_query, *self._hidden("query", shown)})
