@@ -319,6 +319,20 @@ async def test_a_login_that_maps_to_no_consumer_goes_on_as_nobody_without_its_co
     assert not visitor.has_session
 
 
+async def test_a_login_that_maps_to_no_consumer_ends_the_session_before_it(world: World) -> None:
+    """Otherwise the next request would be the person's who was there before."""
+    config = {"consumers": [NOBODY], "anonymous": "nobody", "consumer_claim": ["email"]}
+    visitor = world.visitor(await world.plugin())
+    start = await visitor.start_login("/oidc")
+    allowed(await visitor.log_in())
+    copy = visitor.copy()
+    visitor.plugin = await world.plugin(**config)
+    answer = allowed(await visitor.come_back(await visitor.authenticate(start)))
+    assert upstream(answer)["x-anonymous-consumer"] == "true"
+    assert not visitor.has_session
+    refused(await copy.fetch("/oidc"), 401, "session_ended")
+
+
 async def test_an_anonymous_consumer_that_does_not_exist_lets_nobody_in(world: World) -> None:
     visitor = world.visitor(await world.plugin(anonymous="gone"))
     refused(await visitor.get("/oidc"), 500, "anonymous_missing")

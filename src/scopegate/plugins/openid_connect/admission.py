@@ -176,7 +176,8 @@ class Admission:
     async def _as_nobody(self, request: Request, arguments: Arguments, entry: Entry) -> Outcome:
         """Known to the provider, but no consumer: on like any other anonymous request.
 
-        No session is begun; one that is there stays, with the tokens that were just refreshed.
+        No session is begun; one that led here stays, with the tokens that were just refreshed;
+        one that a login was to replace is over.
         """
         outcome = self._anonymous(request, arguments)
         if isinstance(outcome, Refusal):
@@ -184,6 +185,9 @@ class Admission:
         cookies: list[Header] = []
         if entry.open_session is not None:
             _, cookies = await self._sessions.keep(entry.open_session, request)
+        if entry.former_session is not None:
+            await self._sessions.end(entry.former_session)
+            cookies = self._sessions.expire(request)
         if entry.logged_in is not None:
             outcome = self._without_callback(outcome, request, entry.logged_in)
         return replace(outcome, response_headers=tuple(cookies))
