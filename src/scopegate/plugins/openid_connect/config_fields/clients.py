@@ -92,7 +92,9 @@ CLIENTS = Group(
             array(record(_private_jwk()), description="The key with which each client signs.")
         ),
         "client_arg": text(
-            "The argument (header, query, body) that chooses among several clients.", "client_id"
+            "The argument (header, query, body) that chooses among several clients; the upstream "
+            "does not get it.",
+            "client_id",
         ),
         "token_endpoint_auth_method": choice(
             "How clients prove who they are at the token endpoint, in place of `client_auth`.",
@@ -127,7 +129,10 @@ CREDENTIALS = Group(
             "accepted and let nobody in",
         ),
         "bearer_token_param_type": choices(
-            "Where a bearer token is looked for.", (*PLACES, "cookie"), PLACES
+            "Where a bearer token is looked for. With `body`, a form that has one beside a session "
+            "or another token is refused.",
+            (*PLACES, "cookie"),
+            PLACES,
         ),
         "bearer_token_header_name": header_name(
             "The only header in which a bearer token is looked for."
@@ -152,7 +157,9 @@ CREDENTIALS = Group(
         "id_token_param_name": later(
             text("The name of the ID token's header, query or body argument.")
         ),
-        "hide_credentials": flag("Keep the credential that was used from the upstream.", True),
+        "hide_credentials": flag(
+            "Keep the credential that was used from the upstream; all others it never gets.", True
+        ),
         "run_on_preflight": flag("Guard OPTIONS requests too.", True),
         "introspect_jwt_tokens": later(flag("Introspect JWTs as well.", False)),
         "anonymous": text(
