@@ -73,13 +73,13 @@ class DiskThread:
 
     def _serve(self) -> None:
         while (call := self._calls.get()) is not None:
-            if call.is_abandoned:
-                continue
             result, problem = None, None
-            try:
-                result = call.work()
-            except Exception as error:  # noqa: BLE001 - it is the asker's
-                problem = error
+            if not call.is_abandoned:
+                try:
+                    result = call.work()
+                except Exception as error:  # noqa: BLE001 - it is the asker's
+                    problem = error
+            # Also of a call that nobody waits for: the loop learns that the disk answers again.
             # The loop may be gone by now, and with it whoever asked.
             with suppress(RuntimeError):
                 call.loop.call_soon_threadsafe(self._answer, call, result, problem)
