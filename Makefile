@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test check lint format golden lock clean
+.PHONY: help setup dev demo test check lint format golden reference lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -36,6 +36,10 @@ format: $(VENV)/.dev ## rewrite the code in the house style
 
 golden: $(VENV)/.dev ## rewrite the golden files from what the code does now; read the diff
 	$(BIN)/python -m pytest -q tests/golden --rewrite-golden
+
+reference: $(VENV)/.dev ## rewrite the generated pages of docs/reference
+	@scripts/generate-reference
+	@scripts/generate-settings-reference
 
 lock: $(VENV)/.dev ## resolve dependencies anew into requirements/*.lock (hashes, no addresses)
 	@scripts/lock-dependencies

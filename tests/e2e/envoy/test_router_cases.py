@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import ssl
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -15,25 +14,18 @@ from scopegate.compile.gateway import CompileSettings, compile_gateway
 from scopegate.ir.gateway import Listener, Route, TlsIdentity
 from support import entities
 from support.certificates import Pki
+from support.contract import ROUTER_CASES
 from support.raw_http import RawConnection, Reply, free_port
 
 from .conftest import POLICY_ID, Node
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-CASES_FILE = Path(__file__).parents[4] / "shared" / "kong" / "router-cases.json"
-CASES = json.loads(CASES_FILE.read_text()) if CASES_FILE.exists() else []
+CASES = json.loads(ROUTER_CASES.read_text())
 
 # This case hands `%58` to the router itself. In a request Kong decodes it before, as we do, and
 # then the configured `%58` matches nothing.
 NEVER_ARRIVES = {86}
-
-
-async def test_the_cases_are_there():
-    assert CASES, (
-        f"{CASES_FILE} is missing: the shared folder with Kong's routing cases belongs beside this "
-        "checkout, and without it nobody knows whether routes match as Kong's do"
-    )
 
 
 @pytest.fixture(scope="module")

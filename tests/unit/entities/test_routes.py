@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.contract import ROUTER_CASES
+
 from .conftest import SCHEMAS, fault, post, refusal
 
 ID = "11111111-1111-4111-8111-111111111111"
-ROUTER_CASES = Path(__file__).parents[3].parent / "shared" / "kong" / "router-cases.json"
 
 
 def test_a_route_has_kongs_defaults() -> None:

@@ -16,12 +16,9 @@ from scopegate.plugins.openid_connect.config import CONFIG, FIELDS, unbuilt_meth
 from scopegate.plugins.openid_connect.config_fields.clients import AUTH_METHODS
 from scopegate.plugins.openid_connect.reference import PAGE, reference_page
 from scopegate.plugins.registry import OPENID_CONNECT, PLUGIN_TYPES
+from support.contract import OPENID_CONNECT_FIELDS
 
-CONTRACT: dict[str, dict[str, Any]] = json.loads(
-    (
-        Path(__file__).parents[3].parent / "shared" / "kong" / "openid-connect-fields.json"
-    ).read_text()
-)
+CONTRACT: dict[str, dict[str, Any]] = json.loads(OPENID_CONNECT_FIELDS.read_text())
 SCHEMA = entity_schemas(PLUGIN_TYPES)["plugins"]
 MAKINGS = Makings(1000, lambda: "00000000-0000-4000-8000-000000000001", lambda: "r" * 32)
 ISSUER = "https://idp.example/realms/kong"
@@ -392,7 +389,26 @@ def test_names_and_values_go_in_step(names: str, values: str) -> None:
             {"token_post_args_names": ["grant_type"], "token_post_args_values": ["x"]},
             "token_post_args_names: 'grant_type' is set by the gateway itself",
         ),
+        (
+            {"session_cookie_name": "__Secure-s", "session_cookie_secure": False},
+            "session_cookie_secure: must not be false when session_cookie_name is '__Secure-s': "
+            "browsers drop such a cookie",
+        ),
+        (
+            {"session_cookie_name": "__host-s", "session_cookie_path": "/a"},
+            "session_cookie_path: must be '/' when session_cookie_name is '__host-s': "
+            "browsers drop such a cookie",
+        ),
+        (
+            {
+                "authorization_cookie_name": "__Host-a",
+                "authorization_cookie_domain": "a.example",
+            },
+            "authorization_cookie_domain: must be unset when authorization_cookie_name is "
+            "'__Host-a': browsers drop such a cookie",
+        ),
         ({"issuer": "idp.example"}, "issuer: missing host in url"),
+        ({"issuer": "https://idp.example/#a"}, "issuer: must not have a fragment"),
         ({"redirect_uri": ["https://a.example/#x"]}, "redirect_uri.1: must not have a fragment"),
         ({"http_proxy": "socks5://a.example"}, "http_proxy: should be an http or https URL"),
         ({"leeway": -1}, "leeway: value should be between 0 and 2147483646"),
@@ -421,8 +437,18 @@ def test_names_and_values_go_in_step(names: str, values: str) -> None:
         ),
         (
             {"upstream_headers": [{"header": "Transfer-Encoding", "path": ["a"]}]},
-            "upstream_headers.1.header: 'Transfer-Encoding' belongs to the message itself and "
-            "cannot be set",
+            "upstream_headers.1.header: 'Transfer-Encoding' belongs to the message or the gateway "
+            "itself and cannot be set",
+        ),
+        (
+            {"upstream_access_token_header": "X_Kong_Request-Id"},
+            "upstream_access_token_header: 'X_Kong_Request-Id' belongs to the message or the "
+            "gateway itself and cannot be set",
+        ),
+        (
+            {"downstream_headers_names": ["x-envoy-a"], "downstream_headers_claims": ["a"]},
+            "downstream_headers_names.1: 'x-envoy-a' belongs to the message or the gateway itself "
+            "and cannot be set",
         ),
         (
             {"upstream_headers": [{"header": "X-A"}]},
