@@ -11,14 +11,16 @@ from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin, Route, Snapshot
 from scopegate.ir.gateway import ConsumerDirectory, GatewayCookie
 from scopegate.ir.policy import Policy
-from scopegate.plugins.lowering import CannotLower, Context, Facts, Lowered, PluginCompiler
+from scopegate.plugins.lowering import (
+    CannotLower,
+    Context,
+    Facts,
+    Lowered,
+    PluginCompiler,
+    is_reserved_header,
+)
 
 _HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
-# What the connection and the proxy itself say; a policy that could set them would break requests.
-_RESERVED_HEADERS = re.compile(
-    r"host|connection|content-length|transfer-encoding|te|trailer|upgrade|keep-alive"
-    r"|proxy-connection|expect|x-envoy-.*|x-scopegate-.*|x-kong-request-id"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,6 @@ def _lower(
         # The text of an unforeseen error may quote the configuration, which holds secrets.
         return CannotLower("plugin_defect", f"its compiler failed with {type(error).__name__}")
     for name in sorted(lowered.upstream_headers | lowered.downstream_headers):
-        if not _HEADER_NAME.fullmatch(name) or _RESERVED_HEADERS.fullmatch(name):
+        if not _HEADER_NAME.fullmatch(name) or is_reserved_header(name):
             return CannotLower("header_name_reserved", f"a header named '{name}' cannot be set")
     return lowered

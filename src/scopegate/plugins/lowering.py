@@ -6,6 +6,7 @@ entity comes in the context.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,6 +18,20 @@ from scopegate.ir.policy import Step
 
 Facts = Mapping[str, Mapping[str, Any]]
 """What the outside told us (discovery documents, keys), by the key that a plugin asked for."""
+
+
+_RESERVED_HEADERS = re.compile(
+    r"host|connection|content-length|transfer-encoding|te|trailer|upgrade|keep-alive"
+    r"|proxy-connection|expect|x-envoy-.*|x-scopegate-.*|x-kong-request-id"
+)
+
+
+def is_reserved_header(name: str) -> bool:
+    """Whether the connection or the gateway itself speaks in this header, in any spelling.
+
+    A plugin that could set it would break requests.
+    """
+    return _RESERVED_HEADERS.fullmatch(name.lower().replace("_", "-")) is not None
 
 
 class CannotLower(Exception):

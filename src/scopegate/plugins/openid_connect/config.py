@@ -150,16 +150,27 @@ def _not_a_cookie_of(gateway_cookie: str, other: str) -> EntityCheck:
 
 
 def _browsers_take(cookie: str) -> EntityCheck:
+    """What browsers ask of a cookie before they keep it. Source: RFC 6265bis §4.1.3, §5.7."""
     secure, same_site = f"{cookie}_secure", f"{cookie}_same_site"
+    name, path, domain = f"{cookie}_name", f"{cookie}_path", f"{cookie}_domain"
 
     def fault(config: Config) -> Mapping[str, str]:
-        if config[same_site] == "None" and config[secure] is False:
-            return {
-                secure: f"must not be false when {same_site} is 'None': browsers drop such a cookie"
-            }
+        prefix = config[name].lower().partition("-")[0]
+        is_host = prefix == "__host"
+        if config[secure] is False and config[same_site] == "None":
+            return {secure: f"must not be false when {same_site} is 'None': {_DROPPED}"}
+        if config[secure] is False and (is_host or prefix == "__secure"):
+            return {secure: f"must not be false when {name} is '{config[name]}': {_DROPPED}"}
+        if is_host and config[path] != "/":
+            return {path: f"must be '/' when {name} is '{config[name]}': {_DROPPED}"}
+        if is_host and config[domain] is not None:
+            return {domain: f"must be unset when {name} is '{config[name]}': {_DROPPED}"}
         return {}
 
-    return Holds((secure, same_site), fault)
+    return Holds((name, path, domain, secure, same_site), fault)
+
+
+_DROPPED = "browsers drop such a cookie"
 
 
 _CHECKS: tuple[EntityCheck, ...] = (

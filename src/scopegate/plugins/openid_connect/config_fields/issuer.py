@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scopegate.entities.rules import Must
-from scopegate.entities.urls import http_url_fault
+from scopegate.entities.urls import redirect_url_fault
 from scopegate.plugins.openid_connect.config_fields.redis import cluster_cache_redis
 from scopegate.plugins.openid_connect.config_fields.shapes import (
     LIMIT,
@@ -26,7 +26,7 @@ ISSUER = Group(
         "issuer": text(
             "The issuer, or the URL of its discovery document.",
             None,
-            Must(http_url_fault),
+            Must(redirect_url_fault),  # RFC 8414 §2: no fragment
             required=True,
             referenceable=True,
         ),

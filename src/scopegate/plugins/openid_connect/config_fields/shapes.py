@@ -15,24 +15,10 @@ from scopegate.entities.common_fields import header_name_fault
 from scopegate.entities.fields import Field, array, boolean, integer, number, record, string
 from scopegate.entities.rules import Must, Rule, control_character_fault
 from scopegate.entities.urls import http_url_fault, redirect_url_fault
+from scopegate.plugins.lowering import is_reserved_header
 
 LIMIT = 2**31 - 2
 """Kong's largest number of seconds or milliseconds."""
-
-FRAMING_HEADERS = frozenset(
-    {
-        "connection",
-        "content-length",
-        "host",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""Headers that carry the message itself; a token in one of them would break it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +140,8 @@ def claim_headers(meaning: str, **more: Any) -> Field:
 def carried_header_fault(name: str) -> str | None:
     """A header that may carry a value of ours."""
     fault = header_name_fault(name)
-    if fault is None and name.lower() in FRAMING_HEADERS:
-        return f"'{name}' belongs to the message itself and cannot be set"
+    if fault is None and is_reserved_header(name):
+        return f"'{name}' belongs to the message or the gateway itself and cannot be set"
     return fault
 
 
