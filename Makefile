@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: help setup dev demo test check lint format golden reference lock clean
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.run ## install Scopegate into .venv (leaves .venv/bin/scopegate ready)
 
