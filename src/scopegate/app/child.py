@@ -146,7 +146,9 @@ class Child:
             "process ends again and again",
             **facts,
             in_a_row=quick_deaths,
-            what_to_do="what it said last, above, is the cause",
+            what_to_do="the kernel's log says whether memory ran out, else somebody kills it"
+            if how == signal.SIGKILL.name
+            else "what it said last, above, is the cause",
         )
 
     async def _unless_ending(self, wait: Coroutine[Any, Any, None]) -> None:

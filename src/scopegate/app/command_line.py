@@ -147,5 +147,11 @@ def main() -> None:
         for line in error.lines:
             console.print(f"[bold red]scopegate:[/] {escape(line)}")
         sys.exit(WRONG_SETTINGS if isinstance(error, SettingsError) else CANNOT_RUN)
+    except OSError as error:
+        # A full or read-only disk, most likely.
+        where = f"{error.filename}: " if error.filename else ""
+        reason = (error.strerror or "it cannot be used").lower()
+        typer.echo(f"scopegate: {where}{reason}", err=True)
+        sys.exit(CANNOT_RUN)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -25,6 +25,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FILES = "*.db"
 OTHER = "other"
 
+_KINDS = ("counter", "histogram")
+_FILE_BYTES = 1 << 20  # some 4,000 series; a file that must hold more grows by itself
+
 _MAX_PLUGINS = 2_000
 _MAX_REASONS = 200
 _MAX_ENDPOINTS = 200
@@ -133,14 +136,32 @@ class _Bounded:
 def open_metrics(directory: Path, process: str) -> Metrics:
     """Metrics of this process, kept in `directory` under the name `process`.
 
-    Two processes that run at the same time must have different names.
+    Two processes that run at the same time must have different names. Raises OSError when there is
+    no room.
     """
+    for kind in _KINDS:
+        _take_room(directory / f"{kind}_{process}.db")
     # prometheus-client reads the folder from the environment and nowhere else.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     prometheus_client.values.ValueClass = prometheus_client.values.MultiProcessValue(  # type: ignore[no-untyped-call]
         process_identifier=lambda: process
     )
     return Metrics()
+
+
+def _take_room(path: Path) -> None:
+    """Have the whole file on the disk before it is mapped into memory.
+
+    prometheus-client makes it with a hole for each page; the first number of a page that finds the
+    disk full would kill the process (SIGBUS).
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(handle, 0, _FILE_BYTES)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        os.close(handle)
 
 
 def clear_metrics(directory: Path) -> None:

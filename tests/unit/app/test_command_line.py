@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -145,6 +146,18 @@ def test_a_database_that_does_not_serve_ends_the_first_start_with_its_reason(
     assert why["detail"].endswith("name another file, or restore a backup")
     assert end["why"] == "control cannot start"
     assert sum(line["event"] == "process started" for line in logged) <= 4, "tried once"
+
+
+def test_a_disk_without_room_is_one_line(
+    call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/state/run/envoy.json")
+
+    monkeypatch.setattr("scopegate.app.start.start", full)
+    said = call("start")
+    assert said.returncode == CANNOT_RUN
+    assert said.stderr == "scopegate: /state/run/envoy.json: no space left on device\n"
 
 
 def test_markup_in_a_value_is_shown_as_it_is(call: Callable[..., Said]) -> None:

@@ -131,6 +131,7 @@ async def test_a_loop_of_deaths_is_told_as_one(monkeypatch: pytest.MonkeyPatch) 
         ]
         last = ends[-1][1]
         assert (last["child"], last["in_a_row"], last["again_in_s"]) == ("control", 3, 0.02)
+        assert "memory" in str(last["what_to_do"])
 
 
 async def test_what_a_child_says_of_ordinary_events_is_debug_and_long_lines_are_cut() -> None:

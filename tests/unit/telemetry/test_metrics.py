@@ -52,6 +52,12 @@ def test_processes_are_added_up_and_a_restarted_one_goes_on(tmp_path: Path) -> N
     assert len({path.name for path in tmp_path.iterdir()}) == 4
 
 
+def test_a_disk_that_fills_up_later_takes_no_process_along(tmp_path: Path) -> None:
+    count(tmp_path, "policy-0")
+    for path in tmp_path.iterdir():
+        assert path.stat().st_blocks * 512 >= path.stat().st_size >= 1 << 20, "no holes to fill"
+
+
 def test_an_earlier_runs_numbers_are_forgotten(tmp_path: Path) -> None:
     count(tmp_path, "policy-0")
     clear_metrics(tmp_path)
