@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scopegate.ir.gateway import GatewayCookie, PathMatch, RouteMatch
+from support.h2_client import H2Connection
 from support.policy_double import allow
 
 from .conftest import Node
@@ -178,6 +179,19 @@ async def test_sealed_cookies_in_two_headers_stay_here(node: Node):
     assert "AQbbbb" not in repr(node.upstream.last.headers)
     assert "session2" not in repr(node.upstream.last.headers)
     assert "b=2" in repr(node.upstream.last.headers)
+
+
+async def test_sealed_cookies_in_pieces_of_http2_stay_here(node: Node):
+    """RFC 9113 §8.2.3: a cookie a field."""
+    await node.serve(node.route("/"), cookies=COOKIES)
+    pieces = ["a=1", "session=2AQbbbbX", "session2=y", "login.one=AQlogiX", "b=2"]
+    connection = await H2Connection.open(node.plain)
+    try:
+        reply = await connection.ask("/", headers=[("cookie", piece) for piece in pieces])
+    finally:
+        connection.close()
+    assert reply.status == 200
+    assert node.upstream.last.one("cookie") == "a=1; b=2"
 
 
 async def test_sealed_cookies_do_not_go_on_with_an_upgrade(node: Node):
