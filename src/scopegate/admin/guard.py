@@ -33,7 +33,7 @@ def why_refused(headers: Mapping[str, str], node: NodeInfo) -> str | None:
         return None
     if host is not None and urlsplit(origin).netloc.lower() == host.lower():
         return None
-    return "pages of other sites may not call the Admin API; admin_gui_origins names those that may"
+    return "pages of other sites are not answered; admin_gui_url names those that are"
 
 
 def cors_headers(headers: Mapping[str, str], node: NodeInfo) -> dict[str, str]:

@@ -25,6 +25,7 @@ from support.policy_double import running_policy
 from support.raw_http import RawConnection, ask, free_port
 from support.upstream import Upstream, running_upstream
 
+UNKNOWN_TO_ENVOY = PathMatch("regex", "/(?=x)")
 UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
 
 
@@ -166,7 +167,7 @@ async def test_a_no_keeps_the_last_good_configuration():
     async with running_envoy() as envoy, running_upstream() as upstream:
         good = gateway(port, upstream)
         await envoy.must_publish(good)
-        bad_match = RouteMatch(path=PathMatch("regex", "/(?=x)"))
+        bad_match = RouteMatch(path=UNKNOWN_TO_ENVOY)
         bad = replace(
             gateway(port, upstream, 1),
             routes=(replace(good.routes[0], match=bad_match),),
@@ -269,3 +270,40 @@ async def test_listeners_depend_on_settings_alone():
     assert all(one == listeners[0] for one in listeners)
     other = gateway_resources(gateway(8000, upstream), replace(settings, access_log_path="/x"))
     assert other.listeners != listeners[0]
+
+
+async def test_what_a_new_envoy_refuses_is_told_although_nobody_publishes():
+    port = free_port()
+    outcomes: list[PublishOutcome] = []
+    async with running_envoy() as envoy, running_upstream() as upstream:
+        await envoy.ads.stop()
+        await envoy.start_control(on_outcome=outcomes.append)
+        await envoy.must_publish(gateway(port, upstream))
+        await envoy.kill_envoy()
+        with socket.socket() as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
+            await envoy.start_envoy()
+            async with asyncio.timeout(10):
+                while outcomes[-1].status == "live":  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        assert outcomes[-1].status == "rejected"
+        assert outcomes[-1].detail.startswith("listeners: ")
+
+
+async def test_what_an_earlier_control_knew_to_be_good_is_served_on_the_same_listeners():
+    port, other_port = free_port(), free_port()
+    async with running_envoy() as envoy, running_upstream() as upstream:
+        good = gateway(port, upstream)
+        bad = replace(
+            good, routes=(replace(good.routes[0], match=RouteMatch(path=UNKNOWN_TO_ENVOY)),)
+        )
+        moved = replace(bad, listeners=(Listener("http", "127.0.0.1", other_port),))
+        for published, kept in ((moved, False), (bad, True)):
+            await envoy.ads.stop()
+            await envoy.start_control(last_good=gateway_resources(good, envoy.settings))
+            outcome = await envoy.publish(published)
+            assert (outcome.status, outcome.kept) == ("rejected", kept)
+        await reachable(port)
+        assert (await ask(port, "/")).status == 200

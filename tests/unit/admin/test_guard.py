@@ -23,7 +23,7 @@ async def test_pages_of_other_sites_are_refused(
         method, "/services", headers=[("origin", origin)], form=[("host", "a")]
     )
     assert refused.status == 403
-    assert "admin_gui_origins" in refused.json["message"]
+    assert "admin_gui_url" in refused.json["message"]
     assert (await around.client().get("/services")).json["data"] == []
 
 
