@@ -121,6 +121,7 @@ class AdminApi:
                 "Server": f"scopegate/{self._ports.node.version}",
                 "X-Kong-Admin-Latency": str(latency_ms),
                 "X-Content-Type-Options": "nosniff",
+                "Cache-Control": "no-store",  # there are secrets in the answers
             }
         )
         if response.status_code in _BODY_UNREAD:

@@ -12,6 +12,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_LIMIT_S = 10.0
 HEAD_LIMIT_BYTES = 64 * 1024
+CONNECTIONS_LIMIT = 400
+"""Of one server; far from the 1,024 files that a process often may open."""
 
 
 class Server(uvicorn.Server):
@@ -27,16 +29,20 @@ class Server(uvicorn.Server):
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's would wait for the head of a request for ever, and keep as much of it as comes.
+    """uvicorn's would take every connection, wait for the head of a request for ever, and keep as
+    much of it as comes.
 
-    Whoever opens connections and says little could so take all files that the process may open.
-    Only over TCP: on our own Unix sockets connections wait for work.
+    Whoever opens connections and says little could so take all files that the process may open, and
+    with them the database and the proxy's line to us. Only over TCP: on our own Unix sockets
+    connections wait for work.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        if self.client is not None and len(self.connections) > CONNECTIONS_LIMIT:
+            transport.abort()
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -255,6 +255,7 @@ async def test_every_answer_carries_kongs_headers(api: AsgiClient) -> None:
         assert answer.headers["x-kong-admin-latency"].isdigit()
         assert answer.headers["access-control-allow-origin"] == "*"
         assert answer.headers["access-control-allow-credentials"] == "true"
+        assert answer.headers["cache-control"] == "no-store"
 
 
 async def test_head_is_get_without_its_body(api: AsgiClient) -> None:

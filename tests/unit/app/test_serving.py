@@ -72,6 +72,20 @@ async def test_a_head_without_end_is_refused(connection: Streams) -> None:
     assert b"The head of the request is too large." in await ended(reader)
 
 
+async def test_one_connection_too_many_is_hung_up_on_and_the_others_go_on(
+    connection: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = connection
+    monkeypatch.setattr(serving, "CONNECTIONS_LIMIT", 1)
+    writer.write(REQUEST)
+    assert await answered(reader)
+    other, other_writer = await asyncio.open_connection(*writer.get_extra_info("peername"))
+    assert await ended(other) == b""
+    other_writer.close()
+    writer.write(REQUEST)
+    assert await answered(reader)
+
+
 async def test_a_large_body_and_a_pause_after_the_head_are_no_head(connection: Streams) -> None:
     reader, writer = connection
     for _ in range(2):
