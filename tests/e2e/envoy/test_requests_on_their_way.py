@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from scopegate.ir.gateway import GatewayCookie, PathMatch, RouteMatch
@@ -170,6 +172,25 @@ async def test_cookies_that_the_gateway_sealed_stay_here_on_every_route(
     assert node.upstream.last.one("cookie") == arrived
     if protected:
         assert node.policy.asked[0].one("cookie") == sent.strip()
+
+
+async def test_more_cookies_than_a_browser_sends_go_on_only_without_a_sealed_one(node: Node):
+    await node.serve(node.route("/"), cookies=COOKIES)
+    many = "; ".join(f"a{number}=1" for number in range(1500))
+    for cookie, arrived in ((many, many), (f"{many}; session=1AQbbbbX", None)):
+        assert (await node.ask("/", headers=[("Cookie", cookie)])).status == 200
+        assert node.upstream.last.one("cookie") == arrived
+
+
+async def test_blanks_in_cookies_cost_no_more_than_their_number(node: Node):
+    await node.serve(node.route("/"), cookies=COOKIES)
+    blanks = " " * 58_000
+    started_s = time.monotonic()
+    for cookie in (f"session=1AQbbbb{blanks}x", f"a=1;{blanks}session{blanks[:1]}=1AQbbbbX"):
+        assert (await node.ask("/", headers=[("Cookie", cookie)])).status == 200
+        assert "AQbbbb" not in repr(node.upstream.last.headers)
+    # A few milliseconds; seconds if every blank were tried with every other.
+    assert time.monotonic() - started_s < 1
 
 
 async def test_sealed_cookies_in_two_headers_stay_here(node: Node):
