@@ -61,6 +61,9 @@ _LOGIN_RULES = (
 # No clock bounds a session when all three are off; a replaced secret still has an end.
 _FORMER_SECRET_CAP_S = 31 * 86400
 
+# Who has a cookie may guess as fast as he can compute; this many random letters are out of reach.
+_SECRET_LENGTH = 16
+
 _WARNINGS = (
     ("verify_signature", "signatures of tokens from the token endpoint are not verified"),
     ("verify_claims", "the standard claims (exp, nbf, aud …) are not verified"),
@@ -231,6 +234,16 @@ def _findings(plugin: Plugin) -> Iterable[Finding]:
                 id=plugin.id,
                 message=f"config.{name}=false: {consequence}",
             )
+    secret = plugin.config["session_secret"]
+    if secret is not None and len(secret) < _SECRET_LENGTH:
+        yield Finding(
+            level="warning",
+            code="session_secret_short",
+            kind="plugins",
+            id=plugin.id,
+            message=f"config.session_secret has less than {_SECRET_LENGTH} characters: whoever "
+            "guesses it makes sessions of his own; use 32 random ones, or leave it unset",
+        )
     if _redirects_into_a_login(plugin.config):
         yield Finding(
             level="warning",

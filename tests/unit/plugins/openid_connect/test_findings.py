@@ -40,6 +40,11 @@ def test_methods_that_are_not_built_are_told() -> None:
     assert findings(auth_methods=["password", *BUILT]) == {"auth_methods_not_built"}
 
 
+@pytest.mark.parametrize(("length", "told"), [(15, True), (16, False)])
+def test_a_session_secret_that_can_be_guessed_is_told(length: int, told: bool) -> None:
+    assert findings(session_secret="s" * length) == ({"session_secret_short"} if told else set())
+
+
 @pytest.mark.parametrize("name", ["verify_signature", "verify_claims", "ssl_verify"])
 def test_checks_that_are_switched_off_are_told(name: str) -> None:
     assert findings(**{name: False}) == {f"{name}_off"}
