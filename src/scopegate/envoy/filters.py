@@ -143,7 +143,7 @@ def host_without_port() -> Config:
 def _ask(gateway: Gateway, settings: EnvoySettings, phase: str) -> ExtAuthz:
     """Ask unless it is decided: the answer to the first question switches off the second."""
     to_upstream = sorted(gateway.upstream_headers) + list(names.APPLIED)
-    to_client = sorted(gateway.downstream_headers | {"set-cookie"})
+    to_client = sorted(gateway.downstream_headers | {"cache-control", "set-cookie"})
     added = _SUBSTITUTIONS | {names.PHASE: phase}
     return ExtAuthz(
         stat_prefix=phase,

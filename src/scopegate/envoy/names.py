@@ -7,9 +7,10 @@ A request to the policy service carries the client's method, path and headers, a
 
 Its answer 200 lets the request go on when it has `x-scopegate-decided: 1`; without it Envoy asks
 again with the body. It may carry the headers for the upstream and the client that the gateway
-names, `set-cookie` for the client, `x-envoy-auth-headers-to-remove: a,b`, and what `apply.lua`
-does: `x-scopegate-target` (path and query, as the client would have sent them), `-method`,
-`-body: drop`, `-body-cut: start-end[,start-end]` (offsets in bytes, the end not included).
+names, `set-cookie` and `cache-control` for the client, `x-envoy-auth-headers-to-remove: a,b`, and
+what `apply.lua` does: `x-scopegate-target` (path and query, as the client would have sent them),
+`-method`, `-body: drop`, `-body-cut: start-end[,start-end]` (offsets in bytes, the end not
+included).
 Every other status is the answer to the client. Of a status from 500 on Envoy believes that the
 service itself has failed, and answers 503 in its own words; so 500 to 504 travel as 480 to 484.
 """

@@ -114,6 +114,10 @@ def let_through(outcome: Continue) -> Answer:
         cuts = ",".join(f"{start}-{end}" for start, end in outcome.body_cuts)
         headers.append((b"x-scopegate-body-cut", cuts.encode("ascii")))
     headers += _encoded(outcome.response_headers)
+    if any(name == "set-cookie" for name, _ in outcome.response_headers):
+        # The answer is the upstream's, and may be for everybody; a cookie in it never is, and a
+        # cache must not hand one visitor's to the next (RFC 9111 §5.2.2.4).
+        headers.append((b"cache-control", b'no-cache="set-cookie"'))
     return Answer(200, tuple(headers))
 
 

@@ -342,3 +342,13 @@ async def test_requests_at_once_with_an_expiring_token_cost_one_refresh_and_nobo
         assert world.idp.calls["token.refresh_token"] == asked + 1
     finally:
         world.idp.lifetimes.access_token_s = 300
+
+
+async def test_a_cache_on_the_way_is_told_that_a_cookie_is_for_one_visitor(world: World) -> None:
+    browser = world.browser()
+    reply = await browser.log_in("/page")
+    assert browser.has_session
+    assert 'no-cache="set-cookie"' in reply.all("cache-control")
+    reply = await browser.get("/page")
+    assert reply.all("set-cookie") == []
+    assert 'no-cache="set-cookie"' not in reply.all("cache-control")

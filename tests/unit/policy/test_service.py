@@ -141,6 +141,7 @@ async def test_a_yes_is_marked_as_decided_and_carries_the_changes(
     assert ("authorization", "Bearer t") in headers
     assert ("x-envoy-auth-headers-to-remove", "x_consumer_id") in headers
     assert [value for name, value in headers if name == "set-cookie"] == ["a=1", "b=2"]
+    assert ("cache-control", 'no-cache="set-cookie"') in headers
     assert ("x-scopegate-target", "/x?y") in headers
     assert ("x-scopegate-body-cut", "0-4,9-12") in headers
     asked = step.asked[0]
