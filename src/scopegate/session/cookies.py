@@ -26,6 +26,9 @@ CHUNK_LIMIT = 9
 NAME_LIMIT_BYTES = 256
 ATTRIBUTE_LIMIT_BYTES = 1024
 
+PIECES_LIMIT = 1000
+"""More than any browser keeps for a site; whoever sends more wants us to go through them all."""
+
 _BOUNDARY = re.compile(r"([;,])")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 _PATH = re.compile(r"/[\x21-\x3a\x3c-\x7e]*")  # av-octet without blank: RFC 6265 §4.1.1
@@ -167,7 +170,7 @@ def set_chunked(
         *(
             _expired(name, attributes)
             for name in names[len(chunks) :]
-            if name in _names(cookie_header)
+            if name in _names(cookie_header, settings.name)
         ),
     )
 
@@ -180,7 +183,7 @@ def expire_cookie(
     Chunks share path and domain, so what the request did not bring the browser does not have.
     """
     attributes = _attributes(settings, https=https)
-    brought = _names(cookie_header)
+    brought = _names(cookie_header, settings.name)
     return tuple(
         _expired(name, attributes)
         for name in chunk_names(settings.name)
@@ -191,11 +194,13 @@ def expire_cookie(
 def without_cookies(cookie_header: str | None, names: Iterable[str]) -> str | None:
     """The Cookie header for the upstream: no gateway cookie and no chunk of one; None when empty.
 
-    All others stay byte for byte.
+    All others stay byte for byte; beyond PIECES_LIMIT none does.
     """
-    if cookie_header is None:
-        return None
     ours = {chunk for name in names for chunk in chunk_names(name)}
+    if cookie_header is None or not any(name in cookie_header for name in ours):
+        return cookie_header or None
+    if cookie_header.count(";") + cookie_header.count(",") > PIECES_LIMIT:
+        return None
     parts = _BOUNDARY.split(cookie_header)
     kept: list[str] = []
     removed = False
@@ -216,7 +221,7 @@ def without_cookies(cookie_header: str | None, names: Iterable[str]) -> str | No
 
 def _gateway_cookies(cookie_header: str | None, names: tuple[str, ...]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for piece in _BOUNDARY.split(cookie_header or "")[::2]:
+    for piece in _pieces(cookie_header, names[0]):
         name = _name(piece)
         if name in names:
             if name in found:
@@ -225,8 +230,15 @@ def _gateway_cookies(cookie_header: str | None, names: tuple[str, ...]) -> dict[
     return found
 
 
-def _names(cookie_header: str | None) -> frozenset[str]:
-    return frozenset(_name(piece) for piece in _BOUNDARY.split(cookie_header or "")[::2])
+def _names(cookie_header: str | None, name: str) -> frozenset[str]:
+    return frozenset(_name(piece) for piece in _pieces(cookie_header, name))
+
+
+def _pieces(cookie_header: str | None, name: str) -> list[str]:
+    """All that may be the cookie of that name or a chunk of it, in their order."""
+    if cookie_header is None or name not in cookie_header:
+        return []
+    return [piece for piece in cookie_header.replace(",", ";").split(";") if name in piece]
 
 
 def _name(piece: str) -> str:
