@@ -142,7 +142,8 @@ class Publisher:
         except Exception as problem:  # noqa: BLE001 - told, and the last good one stays
             # A fault of ours in one entity must not end the publishing of all others.
             logger().exception("configuration cannot be compiled", error=type(problem).__name__)
-            return PublishResult("rejected", "the configuration cannot be compiled; see the log")
+            self._refusal = Refusal("it cannot be compiled; the log has the fault")
+            return PublishResult("rejected", str(self._refusal))
         self._tell_findings(compiled.findings)
         self._sent = _Published(compiled.gateway, resources, began_s)
         outcome = await self._ads.publish(resources, PUSH_LIMIT_S)
@@ -203,7 +204,7 @@ class Publisher:
 
 def _finding(refusal: Refusal) -> Finding:
     message = (
-        f"the proxy refused the configuration, no change goes live until this is gone: {refusal}"
+        f"the configuration was refused, and no change goes live until this is gone: {refusal}"
     )
     route_id = refusal.routes[0] if len(refusal.routes) == 1 else None
     kind = "routes" if route_id else None

@@ -74,19 +74,25 @@ class Proxy:
     gateway: Gateway = field(default_factory=Gateway)
     outcome: PublishOutcome = LIVE
     connected: int = 1
+    fault: Exception | None = None
     kept: list[Resources | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.publisher = publisher_of(
             self,
             issuers=SimpleNamespace(want=lambda _: None, facts=dict, findings=list),
-            compile_=lambda *_: Compiled(self.gateway, ()),
+            compile_=self.compile,
             files=SimpleNamespace(write=lambda _: frozenset(), sweep=lambda _: None),
             last_good=SimpleNamespace(keep=self.kept.append, forget=lambda: self.kept.append(None)),
             ads=self,
             envoy=EnvoySettings(),
             metrics=Metrics(),
         )
+
+    def compile(self, *_: object) -> Compiled:
+        if self.fault is not None:
+            raise self.fault
+        return Compiled(self.gateway, ())
 
     async def snapshot(self) -> Any:
         return SimpleNamespace(plugins={})
@@ -147,6 +153,20 @@ async def test_a_refusal_is_told_once_and_kept_until_the_next_good_one(proxy: Pr
     assert (await proxy.change("/a", LIVE))[0] == PublishResult("live", None)
     assert (proxy.publisher.state, list(proxy.publisher.findings())) == ("live", [])
     assert proxy.kept[-1] is None
+
+
+async def test_a_fault_of_ours_is_told_and_keeps_what_there_is(proxy: Proxy) -> None:
+    await proxy.change("/a", LIVE)
+    proxy.fault = RuntimeError("s3cret")
+    result, logged = await proxy.change("/b", LIVE)
+    assert (result.state, logged) == ("rejected", [("error", "configuration cannot be compiled")])
+    assert (proxy.publisher.state, proxy.publisher.is_ready) == ("rejected", True)
+    (finding,) = proxy.publisher.findings()
+    assert "cannot be compiled" in finding.message
+    assert "s3cret" not in finding.message
+    proxy.fault = None
+    assert (await proxy.change("/b", LIVE))[0].state == "live"
+    assert list(proxy.publisher.findings()) == []
 
 
 async def test_what_is_not_live_in_time_is_a_warning(proxy: Proxy) -> None:
