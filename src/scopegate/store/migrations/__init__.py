@@ -8,6 +8,7 @@ stored document lacks is filled in whenever it is read (`protocol.Complete`).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 import sqlalchemy as sa
 from alembic import command
@@ -20,7 +21,7 @@ from scopegate.store.protocol import StoreMisconfigured
 
 def check_revisions(current: Iterable[str]) -> None:
     """Raises StoreMisconfigured when a newer version has written a database of these revisions."""
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    known = _known_revisions()
     for revision in current:
         if revision not in known:
             raise StoreMisconfigured(
@@ -35,10 +36,19 @@ def upgrade(connection: sa.Connection) -> None:
     The transaction must hold the write lock, so that of two processes that start together only one
     migrates. Raises StoreMisconfigured when a newer version has written this database.
     """
-    check_revisions(MigrationContext.configure(connection).get_current_heads())
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    current = MigrationContext.configure(connection).get_current_heads()
+    check_revisions(current)
+    if current != (max(_known_revisions()),):
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+@cache
+def _known_revisions() -> frozenset[str]:
+    """Their names are numbers of one length: the largest is the newest."""
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return frozenset(script.revision for script in scripts)
 
 
 def _config() -> Config:
