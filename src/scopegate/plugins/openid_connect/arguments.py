@@ -102,14 +102,16 @@ def _text_of_form(body: bytes) -> str:
     return body.decode("latin-1")
 
 
-def _name(piece: str) -> str:
-    return unquote_plus(piece.partition("=")[0])
-
-
 def _may_hold(text: str, names: Iterable[str]) -> bool:
-    """False when none of the names stands anywhere in it, however it is encoded."""
-    decoded = unquote_plus(text)
-    return any(name in decoded for name in names)
+    """False when none of the names stands anywhere in it."""
+    return "%" in text or "+" in text or any(name in text for name in names)
+
+
+def _is_one_of(key: str, names: Collection[str], shortest: int) -> bool:
+    """Whether a key as it was sent names one of these. Decoding makes no key longer."""
+    if "%" in key or "+" in key:
+        return len(key) >= shortest and unquote_plus(key) in names
+    return key in names
 
 
 def _values(text: str, name: str) -> list[str]:
@@ -117,18 +119,19 @@ def _values(text: str, name: str) -> list[str]:
     if not _may_hold(text, (name,)):
         return []
     pieces = (piece.partition("=") for piece in _SEPARATOR.split(text) if piece)
-    return [unquote_plus(value) for key, _, value in pieces if unquote_plus(key) == name]
+    return [unquote_plus(value) for key, _, value in pieces if _is_one_of(key, (name,), len(name))]
 
 
 def _form_spans(text: str, names: Collection[str]) -> Iterator[Span]:
     """Where these arguments stand in `a=1&b=2`, each with the separator that goes with it."""
-    if not _may_hold(text, names):
+    if not names or not _may_hold(text, names):
         return
+    shortest = min(map(len, names))
     position = 0
     for piece in _SEPARATOR.split(text):
         start, end = position, position + len(piece)
         position = end + 1
-        if piece and _name(piece) in names:
+        if piece and _is_one_of(piece.partition("=")[0], names, shortest):
             # Take one separator along: the one behind, or for the last piece the one before.
             yield (start, position) if position <= len(text) else (max(start - 1, 0), end)
 

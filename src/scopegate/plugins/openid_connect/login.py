@@ -167,6 +167,8 @@ class Login:
         if not self.enabled or not self._may_arrive_at(request.path):
             return None
         if not self._form_post:
+            if not arguments.query("state"):
+                return None  # so that not every query is taken apart
             parameters = parse_qsl(request.query, keep_blank_values=True)
         elif request.method == "POST" and arguments.has_form:
             parameters = [
