@@ -10,33 +10,37 @@ from __future__ import annotations
 import hashlib
 
 from scopegate.session.sealing import associated
-from scopegate.session.session import LATE_ANSWER_S, RENEWED_GRACE_S, Session, Timeouts
+from scopegate.session.session import LATE_ANSWER_S, RENEWED_GRACE_S, Session
 from scopegate.session.shared_state import SharedState
 
 FOREVER_S = 10 * 365 * 86400
-"""How long an ended session is remembered that no clock would ever end."""
+"""How long an end is remembered where no absolute clock was on when the session began."""
+SUPERSEDED_LIMIT_S = 31 * 86400
+"""How long a superseded generation is remembered at most."""
 _MARGIN_S = 60
 
 
 class EndedSessions:
-    """Fails closed: every method raises SharedStateUnavailable, and then there is no yes."""
+    """Fails closed: every method raises SharedStateUnavailable, and then there is no yes.
 
-    def __init__(self, state: SharedState, timeouts: Timeouts) -> None:
+    How long something is remembered rests on the session alone: another configuration that takes
+    the same cookie may have longer clocks than the one that ended it.
+    """
+
+    def __init__(self, state: SharedState) -> None:
         self._state = state
-        self._timeouts = timeouts
 
     async def end(self, session: Session, now_s: int) -> None:
         """End the session in every generation, at once."""
-        await self._state.put(_end_key(session), b"", ended_ttl_s(session, self._timeouts, now_s))
+        await self._state.put(_end_key(session), b"", ended_ttl_s(session, now_s))
 
     async def supersede(self, session: Session, now_s: int) -> None:
         """End this generation in ten seconds: the next one was issued."""
-        left_s = session.issued_at_s + self._timeouts.rolling_s - now_s
         # The first renewal counts; a second one must not put the end off.
         await self._state.put_if_absent(
             _generation_key(session),
             str(now_s + RENEWED_GRACE_S).encode(),
-            max(left_s, 0) + _MARGIN_S,
+            min(ended_ttl_s(session, now_s), SUPERSEDED_LIMIT_S),
         )
 
     async def is_ended(self, session: Session, now_s: int) -> bool:
@@ -54,17 +58,15 @@ class EndedSessions:
         return session.last_used_at_s < renewed_at_s - LATE_ANSWER_S
 
 
-def ended_ttl_s(session: Session, timeouts: Timeouts, now_s: int) -> float:
+def ended_ttl_s(session: Session, now_s: int) -> float:
     """Seconds until the last cookie of this session would have expired.
 
-    The absolute clock decides where it is on: nothing extends it, not even a later change of the
-    two others. Otherwise a request that is under way may still issue a generation now.
+    The absolute clock decides where it was on: nothing extends it, no renewal and no later change
+    of a configuration.
     """
-    if timeouts.absolute_s:
-        left_s = session.created_at_s + timeouts.absolute_s - now_s
-    else:
-        left_s = max(timeouts.rolling_s, timeouts.idling_s) or FOREVER_S
-    return max(left_s, 0) + _MARGIN_S
+    if session.ends_at_s is None:
+        return FOREVER_S
+    return max(session.ends_at_s - now_s, 0) + _MARGIN_S
 
 
 def _end_key(session: Session) -> str:

@@ -45,6 +45,7 @@ class Session:
     sid              the provider's own name of its session, for logout
     audience         whom the session is for (`session_audience`)
     created_at_s     the login: absolute clock
+    ends_at_s        when the absolute clock of whoever began it runs out; None: it was off
     issued_at_s      this generation: rolling clock
     last_used_at_s   when it was written, as exact as TOUCH_AFTER_S: idling clock
     """
@@ -58,6 +59,7 @@ class Session:
     sid: str | None = field(repr=False)
     audience: str
     created_at_s: int
+    ends_at_s: int | None
     issued_at_s: int
     last_used_at_s: int
     tokens: Tokens
@@ -82,10 +84,14 @@ def begin_session(
     sid: str | None,
     audience: str,
     tokens: Tokens,
+    absolute_s: float,
     now_s: int,
     random_bytes: RandomBytes,
 ) -> Session:
-    """A new session with a new id: a login never goes on with the id that was there before."""
+    """A new session with a new id: a login never goes on with the id that was there before.
+
+    `absolute_s`: its absolute timeout; 0: off.
+    """
     return Session(
         id=encode_base64url(random_bytes(_ID_BYTES)),
         generation=0,
@@ -96,6 +102,7 @@ def begin_session(
         sid=sid,
         audience=audience,
         created_at_s=now_s,
+        ends_at_s=int(now_s + absolute_s) if absolute_s else None,
         issued_at_s=now_s,
         last_used_at_s=now_s,
         tokens=tokens,
@@ -150,12 +157,7 @@ def check_clocks(session: Session, timeouts: Timeouts, now_s: int) -> ClockState
     the renewal's, and bring the generation back that is about to end.
     Source: contract openid-connect.md §10.
     """
-    clocks = (
-        (Clock.ABSOLUTE, session.created_at_s, timeouts.absolute_s),
-        (Clock.ROLLING, session.issued_at_s, timeouts.rolling_s),
-        (Clock.IDLING, session.last_used_at_s, timeouts.idling_s),
-    )
-    left_s = {clock: since_s + limit_s - now_s for clock, since_s, limit_s in clocks if limit_s}
+    left_s = clocks_left_s(session, timeouts, now_s)
     for clock, clock_left_s in left_s.items():
         if clock_left_s <= 0:
             return ClockState(expired=clock, needs_touch=False, needs_renewal=False, left_s=0)
@@ -170,6 +172,25 @@ def check_clocks(session: Session, timeouts: Timeouts, now_s: int) -> ClockState
         needs_renewal=needs_renewal,
         left_s=int(min(left_s.values())) if left_s else None,
     )
+
+
+def clocks_left_s(session: Session, timeouts: Timeouts, now_s: int) -> dict[Clock, float]:
+    """Seconds until each clock that is on runs out; 0 or less when it has.
+
+    The absolute clock that was on when the session began stays on: several configurations may take
+    one cookie, and how long it can open must not rest on who asks.
+    """
+    clocks = (
+        (Clock.ABSOLUTE, session.created_at_s, timeouts.absolute_s),
+        (Clock.ROLLING, session.issued_at_s, timeouts.rolling_s),
+        (Clock.IDLING, session.last_used_at_s, timeouts.idling_s),
+    )
+    left_s = {clock: since_s + limit_s - now_s for clock, since_s, limit_s in clocks if limit_s}
+    if session.ends_at_s is not None:
+        begun_with_s = session.ends_at_s - now_s
+        absolute_s = left_s.pop(Clock.ABSOLUTE, begun_with_s)
+        left_s = {Clock.ABSOLUTE: min(absolute_s, begun_with_s), **left_s}
+    return left_s
 
 
 def unused_life_s(timeouts: Timeouts) -> float | None:
@@ -210,14 +231,17 @@ _Types = tuple[type, ...]
 _TEXT: _Types = (str,)
 _TEXT_OR_NONE: _Types = (str, type(None))
 _NUMBER: _Types = (int,)
-_TOKEN_TYPES = (_TEXT_OR_NONE, (int, type(None)), _TEXT_OR_NONE, _TEXT_OR_NONE)
+_NUMBER_OR_NONE: _Types = (int, type(None))
+_TOKEN_TYPES = (_TEXT_OR_NONE, _NUMBER_OR_NONE, _TEXT_OR_NONE, _TEXT_OR_NONE)
 _SESSION_TYPES = (
     _TEXT,  # id
     _NUMBER,  # generation
     *(_TEXT,) * 4,  # subject, issuer, client_id, method
     _TEXT_OR_NONE,  # sid
     _TEXT,  # audience
-    *(_NUMBER,) * 3,  # created, issued, last used
+    _NUMBER,  # created
+    _NUMBER_OR_NONE,  # ends
+    *(_NUMBER,) * 2,  # issued, last used
 )
 
 

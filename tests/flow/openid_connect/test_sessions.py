@@ -516,3 +516,49 @@ async def test_the_session_headers_say_how_long_it_lasts(world: World) -> None:
     assert headers["session-timeout"] == str(900 - 59)
     assert headers["session-absolute-timeout"] == str(86400 - 59)
     assert len(headers["session-id"]) == 32
+
+
+@pytest.mark.parametrize(
+    "short", [{"session_absolute_timeout": 600}, {"session_absolute_timeout": 0}]
+)
+async def test_a_logout_where_sessions_are_short_holds_where_they_are_long(
+    world: World, short: dict[str, int]
+) -> None:
+    """Both take the same cookie: how long its end is remembered is not for one of them to say."""
+    config = {"logout_query_arg": "logout", "logout_methods": ["GET"]}
+    clocks = {"session_idling_timeout": 0, "session_rolling_timeout": 600}
+    long = {"session_idling_timeout": 0, "session_rolling_timeout": 0}
+    if short["session_absolute_timeout"] == 0:
+        long["session_absolute_timeout"] = 0
+    visitor = await logged_in(world, **long)
+    thief = visitor.copy()
+    visitor.plugin = await world.plugin(**config, **clocks, **short)
+    world.clock.advance(300)
+    redirected(await visitor.get("/oidc?logout=1"), "logout")
+    world.clock.advance(7200)
+    refused(await thief.fetch("/oidc"), 401, "session_ended")
+
+
+async def test_a_generation_superseded_where_sessions_are_short_is_over_where_they_are_long(
+    world: World,
+) -> None:
+    long = {"session_idling_timeout": 0, "session_rolling_timeout": 0}
+    visitor = await logged_in(world, **long)
+    thief = visitor.copy()
+    visitor.plugin = await world.plugin(session_idling_timeout=0, session_rolling_timeout=600)
+    world.clock.advance(500)
+    allowed(await visitor.get("/oidc"))
+    world.clock.advance(3600)
+    refused(await thief.fetch("/oidc"), 401, "session_ended")
+
+
+async def test_a_longer_absolute_timeout_makes_no_session_longer_that_began_before(
+    world: World,
+) -> None:
+    clocks = {"session_idling_timeout": 0, "session_rolling_timeout": 0}
+    visitor = await logged_in(world, session_absolute_timeout=600, **clocks)
+    visitor.plugin = await world.plugin(session_absolute_timeout=0, **clocks)
+    world.clock.advance(599)
+    allowed(await visitor.get("/oidc"))
+    world.clock.advance(1)
+    refused(await visitor.fetch("/oidc"), 401, "session_absolute_timeout")

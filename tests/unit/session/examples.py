@@ -40,6 +40,7 @@ def a_session(seed: int = 1, **changes: Any) -> Session:
         sid="sid-1",
         audience="default",
         tokens=TOKENS,
+        absolute_s=86400,
         now_s=NOW_S,
         random_bytes=random_source(seed),
     )

@@ -2,7 +2,7 @@ import pytest
 
 from scopegate.session.ended_sessions import FOREVER_S, EndedSessions, ended_ttl_s
 from scopegate.session.memory_state import MemoryState
-from scopegate.session.session import Session, Timeouts
+from scopegate.session.session import Session
 from scopegate.session.shared_state import SharedStateUnavailable
 from unit.session.examples import NOW_S, a_session
 
@@ -28,7 +28,7 @@ def state(time: Time) -> MemoryState:
 async def test_an_ended_session_is_dead_on_every_worker_in_every_generation(
     state: MemoryState,
 ) -> None:
-    here, there = EndedSessions(state, Timeouts()), EndedSessions(state, Timeouts())
+    here, there = EndedSessions(state), EndedSessions(state)
     session = a_session()
     assert not await there.is_ended(session, NOW_S)
     await here.end(session, NOW_S)
@@ -40,7 +40,7 @@ async def test_an_ended_session_is_dead_on_every_worker_in_every_generation(
 async def test_it_is_remembered_until_its_last_copy_would_have_expired(
     state: MemoryState, time: Time
 ) -> None:
-    ended = EndedSessions(state, Timeouts())
+    ended = EndedSessions(state)
     await ended.end(a_session(), NOW_S)
     for age_s in (900, 3600, 86399, 86400):
         time.now_s = NOW_S + age_s
@@ -49,24 +49,19 @@ async def test_it_is_remembered_until_its_last_copy_would_have_expired(
     assert not await ended.is_ended(a_session(), time.now_s)
 
 
-@pytest.mark.parametrize(
-    ("timeouts", "age_s", "at_least_s"),
-    [
-        (Timeouts(), 0, 86400),
-        (Timeouts(), 80000, 6400),
-        (Timeouts(), 90000, 1),
-        (Timeouts(absolute_s=0), 10**6, 3600),
-        (Timeouts(absolute_s=0, rolling_s=0), 10**6, 900),
-        (Timeouts(0, 0, 0), 0, FOREVER_S),
-    ],
-)
-def test_how_long_an_end_is_remembered(timeouts: Timeouts, age_s: int, at_least_s: int) -> None:
-    ttl_s = ended_ttl_s(a_session(), timeouts, NOW_S + age_s)
-    assert at_least_s < ttl_s <= at_least_s + 60
+@pytest.mark.parametrize(("age_s", "ttl_s"), [(0, 86460), (80000, 6460), (90000, 60)])
+def test_an_end_is_remembered_until_the_absolute_clock_it_began_with(
+    age_s: int, ttl_s: int
+) -> None:
+    assert ended_ttl_s(a_session(), NOW_S + age_s) == ttl_s
+
+
+def test_the_end_of_a_session_without_an_absolute_clock_is_remembered_for_good() -> None:
+    assert ended_ttl_s(a_session(ends_at_s=None), NOW_S + 10**6) == FOREVER_S
 
 
 async def test_the_generation_before_lives_ten_more_seconds(state: MemoryState) -> None:
-    ended = EndedSessions(state, Timeouts())
+    ended = EndedSessions(state)
     session = a_session()
     renewed = session.renewed(NOW_S + 2700)
     await ended.supersede(session, NOW_S + 2700)
@@ -78,7 +73,7 @@ async def test_the_generation_before_lives_ten_more_seconds(state: MemoryState) 
 async def test_a_second_renewal_of_the_same_cookie_does_not_put_its_end_off(
     state: MemoryState,
 ) -> None:
-    ended = EndedSessions(state, Timeouts())
+    ended = EndedSessions(state)
     await ended.supersede(a_session(), NOW_S + 2700)
     await ended.supersede(a_session(), NOW_S + 2709)
     assert await ended.is_ended(a_session(), NOW_S + 2710)
@@ -88,34 +83,35 @@ async def test_a_second_renewal_of_the_same_cookie_does_not_put_its_end_off(
 async def test_a_cookie_that_may_have_overtaken_the_renewed_one_stays_good(
     state: MemoryState, before_s: int, is_ended: bool
 ) -> None:
-    ended = EndedSessions(state, Timeouts())
+    ended = EndedSessions(state)
     renewed_at_s = NOW_S + 2700
     await ended.supersede(a_session(), renewed_at_s)
     written = a_session().touched(renewed_at_s - before_s)
     assert await ended.is_ended(written, renewed_at_s + 10) == is_ended
 
 
-async def test_a_superseded_cookie_stays_dead_until_its_rolling_clock_runs_out(
+async def test_a_superseded_cookie_stays_dead_until_its_session_would_have_ended(
     state: MemoryState, time: Time
 ) -> None:
-    ended = EndedSessions(state, Timeouts())
+    ended = EndedSessions(state)
     time.now_s = NOW_S + 2700
     await ended.supersede(a_session(), time.now_s)
-    time.now_s = NOW_S + 3600
-    assert await ended.is_ended(a_session(), time.now_s)
+    for age_s in (3600, 86400):
+        time.now_s = NOW_S + age_s
+        assert await ended.is_ended(a_session(), time.now_s)
 
 
 async def test_a_renewal_under_way_does_not_bring_an_ended_session_back(
     state: MemoryState,
 ) -> None:
-    ended = EndedSessions(state, Timeouts())
+    ended = EndedSessions(state)
     await ended.end(a_session(), NOW_S)
     await ended.supersede(a_session(), NOW_S)
     assert await ended.is_ended(a_session().renewed(NOW_S), NOW_S)
 
 
 async def test_without_the_store_there_is_no_yes(state: MemoryState) -> None:
-    ended = EndedSessions(state, Timeouts())
+    ended = EndedSessions(state)
     await state.close()
     session: Session = a_session()
     with pytest.raises(SharedStateUnavailable):
@@ -138,7 +134,7 @@ class Listening(MemoryState):
 
 async def test_the_store_does_not_learn_the_id() -> None:
     state = Listening()
-    ended = EndedSessions(state, Timeouts())
+    ended = EndedSessions(state)
     await ended.end(a_session(), NOW_S)
     await ended.supersede(a_session(), NOW_S)
     assert len(state.keys) == 2

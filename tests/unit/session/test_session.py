@@ -23,8 +23,12 @@ OFF = Timeouts(0, 0, 0)
 
 
 def aged(*, created: int = 0, issued: int = 0, used: int = 0) -> Session:
+    """Begun with an absolute clock of a day."""
     return a_session(
-        created_at_s=NOW_S - created, issued_at_s=NOW_S - issued, last_used_at_s=NOW_S - used
+        created_at_s=NOW_S - created,
+        ends_at_s=NOW_S - created + 86400,
+        issued_at_s=NOW_S - issued,
+        last_used_at_s=NOW_S - used,
     )
 
 
@@ -41,8 +45,12 @@ def aged(*, created: int = 0, issued: int = 0, used: int = 0) -> Session:
         (aged(created=86400, issued=3600, used=900), DEFAULTS, Clock.ABSOLUTE),
         (aged(used=10**6), Timeouts(idling_s=0), None),
         (aged(issued=10**6), Timeouts(rolling_s=0), None),
-        (aged(created=10**6), Timeouts(absolute_s=0), None),
-        (aged(created=10**8, issued=10**8, used=10**8), OFF, None),
+        (aged(created=86399), Timeouts(absolute_s=0), None),
+        (aged(created=86400), Timeouts(absolute_s=0), Clock.ABSOLUTE),
+        (aged(created=86400), Timeouts(absolute_s=10**6), Clock.ABSOLUTE),
+        (aged(created=600), Timeouts(absolute_s=600), Clock.ABSOLUTE),
+        (a_session(created_at_s=NOW_S - 10**6, ends_at_s=None), Timeouts(absolute_s=0), None),
+        (aged(created=80000, issued=10**8, used=10**8), OFF, None),
         (aged(used=1), Timeouts(idling_s=0.5), Clock.IDLING),
         (aged(created=-5, issued=-5, used=-5), DEFAULTS, None),
     ],
@@ -104,7 +112,10 @@ def test_the_rolling_clock_asks_for_a_new_cookie_from_three_quarters_on(
         (aged(issued=3500), DEFAULTS, 100),
         (aged(created=86390), DEFAULTS, 10),
         (aged(created=100), Timeouts(0, 0, 1000), 900),
-        (aged(), OFF, None),
+        (aged(), OFF, 86400),
+        (aged(created=100), Timeouts(0, 0, 10**6), 86300),
+        (a_session(ends_at_s=None), OFF, None),
+        (a_session(ends_at_s=None), Timeouts(0, 0, 1000), 1000),
     ],
 )
 def test_what_rests_on_a_session_knows_how_long_it_lasts(
@@ -157,6 +168,7 @@ def test_every_login_gets_an_id_of_its_own_with_enough_randomness() -> None:
         sid=None,
         audience="default",
         tokens=Tokens(),
+        absolute_s=0,
         now_s=NOW_S,
         random_bytes=random_bytes,
     )
@@ -177,6 +189,7 @@ def test_a_session_comes_back_as_it_was(
         subject=text,
         sid=sid,
         generation=number,
+        ends_at_s=expires_at_s,
         tokens=Tokens(access=token, access_expires_at_s=expires_at_s, id=sid, refresh=token),
     )
     assert decode_session(encode_session(session)) == session

@@ -16,8 +16,21 @@ from scopegate.plugins.openid_connect.ports import Ports
 from scopegate.session.cookies import CookieSettings, without_cookies
 from scopegate.session.ended_sessions import EndedSessions
 from scopegate.session.sealing import KeyRing, RingKey
-from scopegate.session.session import Session, Timeouts, Tokens, begin_session
+from scopegate.session.session import (
+    Clock,
+    Session,
+    Timeouts,
+    Tokens,
+    begin_session,
+    clocks_left_s,
+)
 from scopegate.session.session_cookie import NoSession, OpenSession, SessionCookie
+
+_CLOCK_HEADERS = {
+    Clock.ABSOLUTE: "absolute-timeout",
+    Clock.ROLLING: "rolling-timeout",
+    Clock.IDLING: "idling-timeout",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +78,7 @@ class Sessions:
             audience=self._audience,
             binding=step["login_rules"],
         )
-        self._ended = EndedSessions(ports.shared, self.timeouts)
+        self._ended = EndedSessions(ports.shared)
         self._request_headers = tuple(config["session_request_headers"] or ())
         self._response_headers = tuple(config["session_response_headers"] or ())
 
@@ -131,6 +144,7 @@ class Sessions:
                 id=identity.id_token,
                 refresh=identity.refresh_token,
             ),
+            absolute_s=self.timeouts.absolute_s,
             now_s=int(self._ports.now()),
             random_bytes=self._ports.random_bytes,
         )
@@ -182,16 +196,8 @@ class Sessions:
         if session is None:
             return []
         now_s = int(self._ports.now())
-        clocks = {
-            "absolute-timeout": (self.timeouts.absolute_s, session.created_at_s),
-            "rolling-timeout": (self.timeouts.rolling_s, session.issued_at_s),
-            "idling-timeout": (self.timeouts.idling_s, session.last_used_at_s),
-        }
-        left_s = {
-            name: int(max(since_s + limit_s - now_s, 0))
-            for name, (limit_s, since_s) in clocks.items()
-            if limit_s
-        }
+        clocks = clocks_left_s(session, self.timeouts, now_s)
+        left_s = {_CLOCK_HEADERS[clock]: int(max(left, 0)) for clock, left in clocks.items()}
         values: dict[str, str] = {
             "id": session.id,
             "audience": session.audience,
