@@ -16,7 +16,6 @@ Source: contract admin-api.md §2 (responses) for the headers; RFC 6454 §7.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from scopegate.admin.node import NodeInfo
 from scopegate.entities.hosts import parse_host
@@ -31,7 +30,7 @@ def why_refused(headers: Mapping[str, str], node: NodeInfo) -> str | None:
         )
     if origin is None or origin in node.admin_gui_origins:
         return None
-    if host is not None and urlsplit(origin).netloc.lower() == host.lower():
+    if host is not None and origin.partition("://")[2].lower() == host.lower():
         return None
     return "pages of other sites are not answered; admin_gui_url names those that are"
 

@@ -95,9 +95,9 @@ def _type_fault(field: Field, value: Any) -> Fault:
         case "string":
             good = isinstance(value, str)
         case "number":
-            good = _is_number(value) and math.isfinite(value)
+            good = _is_number(value)
         case "integer":
-            good = _is_number(value) and abs(value) <= WHOLE_LIMIT and value == int(value)
+            good = _is_number(value) and value == int(value)
         case "boolean":
             good = isinstance(value, bool)
         case "array" | "set":
@@ -110,7 +110,9 @@ def _type_fault(field: Field, value: Any) -> Fault:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= WHOLE_LIMIT
 
 
 def _foreign_fault(value: Any) -> Fault:

@@ -14,7 +14,13 @@ METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS")
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     "origin",
-    ["https://evil.example", "null", "http://localhost:3000", "http://localhost:8001.evil.example"],
+    [
+        "https://evil.example",
+        "null",
+        "http://localhost:3000",
+        "http://localhost:8001.evil.example",
+        "http://[",
+    ],
 )
 async def test_pages_of_other_sites_are_refused(
     around: Surroundings, method: str, origin: str

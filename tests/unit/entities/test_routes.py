@@ -171,6 +171,7 @@ def test_hosts_with_ports_wildcards_and_addresses_are_taken(host: str) -> None:
         ),
         ({"regex_priority": 1.5}, "regex_priority: expected an integer"),
         ({"regex_priority": 2**53 + 2}, "regex_priority: expected an integer"),
+        ({"regex_priority": 10**400}, "regex_priority: expected an integer"),
         ({"strip_path": None}, "strip_path: required field missing"),
         ({"service": "a"}, "service.id: missing primary key"),
     ],

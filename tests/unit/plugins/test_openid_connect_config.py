@@ -411,6 +411,7 @@ def test_names_and_values_go_in_step(names: str, values: str) -> None:
         ({"issuer": "https://idp.example/#a"}, "issuer: must not have a fragment"),
         ({"redirect_uri": ["https://a.example/#x"]}, "redirect_uri.1: must not have a fragment"),
         ({"http_proxy": "socks5://a.example"}, "http_proxy: should be an http or https URL"),
+        ({"leeway": 10**400}, "leeway: expected a number"),
         ({"leeway": -1}, "leeway: value should be between 0 and 2147483646"),
         ({"timeout": 0}, "timeout: value should be between 1 and 2147483646"),
         ({"scopes_claim": []}, "scopes_claim: length must be at least 1"),
