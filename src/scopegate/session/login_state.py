@@ -122,9 +122,12 @@ class _Browser:
 
 @dataclass(frozen=True, slots=True)
 class _State:
+    """`ends_at_s`: as whoever began the login has it. Several configurations may take the state,
+    and how long its use is remembered must not rest on which of them it came to."""
+
     id: str
     browser_mark: str
-    issued_at_s: int
+    ends_at_s: int
     return_to: str
     client_id: str
     redirect_uri: str
@@ -172,7 +175,7 @@ class PendingLogins:
         state = _State(
             id=state_id,
             browser_mark=self._derive(browser, "mark", state_id),
-            issued_at_s=now_s,
+            ends_at_s=now_s + self._timeout_s,
             return_to=_local(return_to),
             client_id=client_id,
             redirect_uri=redirect_uri,
@@ -191,7 +194,7 @@ class PendingLogins:
         if opened is None:
             return NotOurs()
         next_attempt = opened.attempt + 1 if opened.attempt < ATTEMPT_LIMIT else None
-        left_s = opened.issued_at_s + self._timeout_s - now_s
+        left_s = opened.ends_at_s - now_s
         if left_s <= 0:
             return Expired(opened.return_to, opened.client_id, next_attempt)
         browser = self._browser(cookie_header, now_s)
@@ -295,7 +298,7 @@ def _encode_state(state: _State, return_to: str) -> bytes:
             _FORMAT,
             state.id,
             state.browser_mark,
-            state.issued_at_s,
+            state.ends_at_s,
             is_same_path,
             mark + query if is_same_path else return_to,
             state.client_id,
@@ -310,11 +313,11 @@ def _decode_state(plaintext: bytes) -> _State | None:
     format_number, *values = json.loads(plaintext)
     if format_number != _FORMAT:
         return None
-    id_, mark, issued_at_s, is_same_path, rest, client_id, redirect_uri, attempt = values
+    id_, mark, ends_at_s, is_same_path, rest, client_id, redirect_uri, attempt = values
     return _State(
         id=id_,
         browser_mark=mark,
-        issued_at_s=issued_at_s,
+        ends_at_s=ends_at_s,
         return_to=_path_of(redirect_uri) + rest if is_same_path else rest,
         client_id=client_id,
         redirect_uri=redirect_uri,

@@ -243,3 +243,17 @@ async def test_another_allowed_issuer_does_not_answer_for_the_one_that_was_asked
     refused(await visitor.log_in(), 401, reason)
     assert world.idp.calls["token.authorization_code"] == (0 if own_is_allowed else 1)
     assert not visitor.has_session
+
+
+async def test_a_state_used_where_logins_are_short_is_used_where_they_are_long(
+    world: World,
+) -> None:
+    visitor = world.visitor(await world.plugin(authorization_rolling_timeout=600))
+    callback = await visitor.authenticate(await visitor.start_login("/oidc"))
+    later = visitor.copy()
+    visitor.plugin = await world.plugin(authorization_rolling_timeout=60)
+    allowed(await visitor.come_back(callback))
+    world.clock.advance(100)
+    asked = world.idp.calls["token.authorization_code"]
+    redirected(await later.come_back(callback), "login_started")
+    assert world.idp.calls["token.authorization_code"] == asked

@@ -109,17 +109,26 @@ def test_a_login_that_begins_late_in_the_life_of_the_cookie_has_its_whole_time()
 
 
 def test_after_an_idle_hour_the_browser_gets_a_new_secret() -> None:
-    start = begin()
+    start = begin(by=logins(timeout_s=10**6))
     browser = browser_with(start)
     assert begin(browser.header, now_s=NOW_S + 600).set_cookie is None
     assert begin(browser.header, now_s=NOW_S + 601).set_cookie is not None
     later = begin(browser.header, now_s=NOW_S + 1200)
     assert later.set_cookie is not None
     browser.take([later.set_cookie])
-    assert isinstance(
-        logins(timeout_s=10**6).finish(start.state, browser.header, now_s=NOW_S + 1200),
-        NotThisBrowser,
-    )
+    finish = logins().finish(start.state, browser.header, now_s=NOW_S + 1200)
+    assert isinstance(finish, NotThisBrowser)
+
+
+@pytest.mark.parametrize("timeout_s", [60, 6000])
+def test_how_long_a_login_may_take_is_for_whoever_began_it_to_say(timeout_s: int) -> None:
+    start = begin()
+    browser = browser_with(start)
+    other = logins(timeout_s=timeout_s)
+    finish = other.finish(start.state, browser.header, now_s=NOW_S + 100)
+    assert isinstance(finish, Matched)
+    assert finish.claim_ttl_s == 501
+    assert isinstance(other.finish(start.state, browser.header, now_s=NOW_S + 600), Expired)
 
 
 def test_200_unauthenticated_navigations_leave_one_small_cookie() -> None:
