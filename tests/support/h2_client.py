@@ -46,14 +46,18 @@ class H2Connection:
         self.writer.write(self.h2.data_to_send())
         await self.writer.drain()
 
-    async def send(self, path: str, *, headers=(), body: bytes | None = None, **pseudo) -> int:
+    async def send(
+        self, path: str, *, headers=(), body: bytes | None = None, trailers=(), **pseudo
+    ) -> int:
         stream = self.h2.get_next_available_stream_id()
         fields = {"method": "GET", "scheme": "http", "authority": "localhost"} | pseudo
         head = [(f":{name}", value) for name, value in fields.items()] + [(":path", path)]
         self.replies[stream] = H2Reply()
         self.h2.send_headers(stream, [*head, *headers], end_stream=body is None)
         if body is not None:
-            self.h2.send_data(stream, body, end_stream=True)
+            self.h2.send_data(stream, body, end_stream=not trailers)
+        if trailers:
+            self.h2.send_headers(stream, trailers, end_stream=True)
         await self.flush()
         return stream
 

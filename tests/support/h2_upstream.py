@@ -16,6 +16,7 @@ import h2.events
 class H2Upstream:
     port: int = 0
     received: list[dict[str, str]] = field(default_factory=list)
+    trailers: list[dict[str, str]] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         config = h2.config.H2Configuration(client_side=False, header_encoding="utf-8")
@@ -26,6 +27,8 @@ class H2Upstream:
             for event in connection.receive_data(data):
                 if isinstance(event, h2.events.RequestReceived):
                     self.received.append(dict(event.headers))
+                elif isinstance(event, h2.events.TrailersReceived):
+                    self.trailers.append(dict(event.headers))
                 elif isinstance(event, h2.events.StreamEnded):
                     head = [(":status", "200"), ("content-type", "application/grpc")]
                     connection.send_headers(event.stream_id, head)

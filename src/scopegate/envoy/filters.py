@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 
+from envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation
 from envoy.config.core.v3.backoff_pb2 import BackoffStrategy
 from envoy.config.core.v3.base_pb2 import DataSource, HeaderValue, RetryPolicy
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
@@ -23,6 +24,10 @@ from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import (
     ExtAuthzPerRoute,
     HttpService,
 )
+from envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import (
+    HeaderMutation as HeaderMutationFilter,
+)
+from envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import Mutations
 from envoy.extensions.filters.http.header_to_metadata.v3.header_to_metadata_pb2 import Config
 from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua, LuaPerRoute
 from envoy.type.matcher.v3.metadata_pb2 import MetadataMatcher
@@ -138,6 +143,17 @@ def host_without_port() -> Config:
         ),
     )
     return Config(request_rules=[Config.Rule(header=":authority", on_header_present=key_value)])
+
+
+def no_trailers() -> HeaderMutationFilter:
+    """Takes the trailers of requests away, which an upstream may take for headers of ours.
+
+    Nobody has looked at them (RFC 9110 §6.5.1 lets us). gRPC's trailers are those of answers.
+    """
+    every = HeaderMutation.RemoveOnMatch(key_matcher=StringMatcher(safe_regex=regex(".*")))
+    return HeaderMutationFilter(
+        mutations=Mutations(request_trailers_mutations=[HeaderMutation(remove_on_match=every)])
+    )
 
 
 def _ask(gateway: Gateway, settings: EnvoySettings, phase: str) -> ExtAuthz:

@@ -54,7 +54,7 @@ from scopegate.envoy.answers import (
     refused_on_arrival,
     set_header,
 )
-from scopegate.envoy.filters import extension_types, host_without_port
+from scopegate.envoy.filters import extension_types, host_without_port, no_trailers
 from scopegate.envoy.messages import duration, packed
 from scopegate.envoy.route_matches import regex
 from scopegate.envoy.routes import table_name
@@ -187,6 +187,7 @@ def _connection_manager(
 
 def _http_filters() -> Iterator[hcm.HttpFilter]:
     yield hcm.HttpFilter(name=names.HOST, typed_config=packed(host_without_port()))
+    yield hcm.HttpFilter(name=names.TRAILERS, typed_config=packed(no_trailers()))
     for name, type_url in extension_types().items():
         source = ExtensionConfigSource(config_source=_over_ads(), type_urls=[type_url])
         yield hcm.HttpFilter(name=name, config_discovery=source)

@@ -20,6 +20,7 @@ ASK_BODY = "scopegate.ask_body"
 APPLY = "scopegate.apply"
 COOKIES = "scopegate.cookies"
 HOST = "scopegate.host"
+TRAILERS = "scopegate.trailers"
 ROUTER = "envoy.filters.http.router"
 
 POLICY_CLUSTER = "scopegate.policy"

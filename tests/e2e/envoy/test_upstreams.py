@@ -94,6 +94,23 @@ async def test_grpc_goes_up_as_http2_with_its_trailers(tls_node: Node, pki: Pki,
         connection.close()
 
 
+async def test_no_trailer_of_a_client_goes_on(tls_node: Node):
+    """Nobody looks at one, and an upstream may take it for a header (RFC 9110 §6.5.1)."""
+    async with running_h2_upstream() as upstream:
+        cluster = Cluster(f"h2-{upstream.port}", "localhost", upstream.port, 1000, 5000, http2=True)
+        await tls_node.serve(tls_node.route("/", cluster=cluster.name), clusters=(cluster,))
+        connection = await H2Connection.open(tls_node.plain)
+        reply = await connection.ask(
+            "/",
+            method="POST",
+            body=b"hi",
+            trailers=[("x-consumer-username", "forged"), ("x-any", "1")],
+        )
+        assert reply.status == 200
+        assert upstream.trailers in ([], [{}])
+        connection.close()
+
+
 async def test_a_connection_that_is_refused_is_tried_again(node: Node):
     """Nothing has reached the upstream then, so any method may be."""
     port = free_port()
