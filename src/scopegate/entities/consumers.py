@@ -8,8 +8,17 @@ from scopegate.entities.fields import string
 from scopegate.entities.rules import Must, control_character_fault
 from scopegate.entities.schema import EntitySchema
 
-# Both travel to upstreams as header values, so no line break may hide in them.
-_header_safe = (Must(control_character_fault),)
+NAME_LIMIT_BYTES = 4096
+
+
+def _name_fault(name: str) -> str | None:
+    """Names travel to upstreams as header values: they must fit, and hide no line break."""
+    if len(name.encode()) > NAME_LIMIT_BYTES:
+        return f"longer than {NAME_LIMIT_BYTES} bytes"
+    return control_character_fault(name)
+
+
+_header_safe = (Must(_name_fault),)
 
 CONSUMERS = EntitySchema(
     kind="consumers",

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 PORT_LIMIT = 65535
+NAME_LIMIT = 253
+LABEL_LIMIT = 63
+"""What no name server can hold. Source: RFC 1035 §2.3.4."""
+
 BAD_PORT = "invalid port number"
 
 
@@ -96,8 +100,10 @@ def _parse_name(text: str) -> Host:
     labels = name.split(".")
     if labels[-1] == "" and len(labels) > 1:
         labels.pop()  # a fully qualified name ends in a dot
-    good = re.fullmatch(r"[0-9A-Za-z._-]+", name) and all(
-        label and not label.endswith("-") for label in labels
+    good = (
+        len(".".join(labels)) <= NAME_LIMIT
+        and re.fullmatch(r"[0-9A-Za-z._-]+", name)
+        and all(0 < len(label) <= LABEL_LIMIT and not label.endswith("-") for label in labels)
     )
     if not good:
         raise ValueError(f"invalid hostname: {text}")

@@ -10,7 +10,7 @@ import re
 from scopegate.entities.regexes import regex_fault
 from scopegate.entities.rules import control_character_fault
 
-ROUTE_PATH_LIMIT_BYTES = 4096
+PATH_LIMIT_BYTES = 4096
 """What does not fit into the proxy's own headers, three characters a byte, it would refuse."""
 
 _RESERVED = frozenset(b"!*'();:@&=+$,/?%#[]")
@@ -19,6 +19,8 @@ _RFC3986_PATH = re.compile(r"/[0-9A-Za-z.\-_~/%:@!$&'()*+,;=]*", re.ASCII)
 
 def path_fault(path: str) -> str | None:
     """For a service's path: the characters of RFC 3986, well encoded."""
+    if len(path) > PATH_LIMIT_BYTES:
+        return f"longer than {PATH_LIMIT_BYTES} bytes"
     if not _RFC3986_PATH.fullmatch(path):
         return f"invalid path: '{path}' (characters outside of the reserved list of RFC 3986 found)"
     return _encoding_fault(path)
@@ -29,8 +31,8 @@ def route_path_fault(path: str) -> str | None:
     if path.startswith("~"):
         fault = regex_fault(path[1:])
         return None if fault is None else f"invalid regex: '{path[1:]}' ({fault})"
-    if len(path.encode()) > ROUTE_PATH_LIMIT_BYTES:
-        return f"longer than {ROUTE_PATH_LIMIT_BYTES} bytes"
+    if len(path.encode()) > PATH_LIMIT_BYTES:
+        return f"longer than {PATH_LIMIT_BYTES} bytes"
     if _RFC3986_PATH.fullmatch(path):
         fault = _encoding_fault(path)
         if fault is not None:

@@ -37,6 +37,7 @@ def test_a_consumer_has_kongs_fields() -> None:
         ({"username": "a\r\nX-Admin: 1"}, "username: must not contain control characters"),
         ({"custom_id": "a\x00"}, "custom_id: must not contain control characters"),
         ({"username": 5}, "username: expected a string"),
+        ({"username": "é" * 2049}, "username: longer than 4096 bytes"),
         ({"username": "a", "@entity": 3}, "'@entity': unknown field"),
     ],
 )

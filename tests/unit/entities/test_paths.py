@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scopegate.entities.paths import ROUTE_PATH_LIMIT_BYTES, normalise_path, route_path_fault
+from scopegate.entities.paths import PATH_LIMIT_BYTES, normalise_path, route_path_fault
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ def test_paths_are_normalised_as_kong_does(path: str, normalised: str) -> None:
 
 
 def test_a_routes_path_that_the_proxy_would_refuse_for_its_length_is_refused_first() -> None:
-    assert route_path_fault("/" + "a" * (ROUTE_PATH_LIMIT_BYTES - 1)) is None
-    assert route_path_fault("/" + "é" * (ROUTE_PATH_LIMIT_BYTES // 2)) == "longer than 4096 bytes"
+    assert route_path_fault("/" + "a" * (PATH_LIMIT_BYTES - 1)) is None
+    assert route_path_fault("/" + "é" * (PATH_LIMIT_BYTES // 2)) == "longer than 4096 bytes"
 
 
 @given(st.text("/.a%2eEfF41", max_size=12).map(lambda text: "/" + text))

@@ -122,6 +122,9 @@ def test_a_wrong_url_is_refused(url: Any, message: str) -> None:
             "name: invalid value 'a b': the only accepted ascii characters are alphanumerics or "
             "., -, _, and ~",
         ),
+        ({"path": "/" + "a" * 4096}, "path: longer than 4096 bytes"),
+        ({"host": "a" * 64}, f"host: invalid value: {'a' * 64}"),
+        ({"host": "abc." * 64}, f"host: invalid value: {'abc.' * 64}"),
         ({"tags": "a"}, "tags: expected a set"),
         (
             {"tags": ["a", "b,c"]},
