@@ -45,10 +45,10 @@ from scopegate.plugins.openid_connect.lower import (
 )
 from scopegate.plugins.openid_connect.ports import Ports
 from scopegate.plugins.registry import PLUGIN_TYPES
-from scopegate.session.memory_state import MemoryState
 from scopegate.session.single_flight import FlightsUnderWay
 from scopegate_demo.idp import Client, DemoIdp, KeyRing, story_realm
 from support.login import Callback, form_browser, log_in
+from support.memory_state import MemoryState
 
 HOST = "localhost:8000"
 NOW_S = 1_800_000_000.0

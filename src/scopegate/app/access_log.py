@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
+from scopegate.app.cannot_start import CannotStart
 from scopegate.app.listening import setting_label
 from scopegate.app.prefix import Prefix
-from scopegate.app.refusal import CannotStart
 from scopegate.app.settings import Settings
 
 

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from scopegate.app.cannot_start import CannotStart
 from scopegate.app.prefix import Prefix
-from scopegate.app.refusal import CannotStart
 from scopegate.app.settings import Settings
 
 MADE_UP_DAYS = 397  # what browsers accept at most

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import scopegate
-from scopegate.app.refusal import CannotStart, SettingsError
+from scopegate.app.cannot_start import CannotStart, SettingsError
 from scopegate.app.settings import load_settings
 
 CANNOT_RUN = 1

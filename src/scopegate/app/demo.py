@@ -23,9 +23,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from scopegate.app.cannot_start import CannotStart
 from scopegate.app.child import ChildSpec
 from scopegate.app.listening import probe_tcp
-from scopegate.app.refusal import CannotStart
 from scopegate.app.setting_values import ListenAddress
 from scopegate.app.settings import Given, Settings, settings_from
 from scopegate.app.start import start

@@ -12,10 +12,10 @@ import subprocess
 import time
 from pathlib import Path
 
+from scopegate.app.cannot_start import CannotStart
 from scopegate.app.child import ChildSpec
 from scopegate.app.envoy_admin import drain
 from scopegate.app.prefix import Prefix
-from scopegate.app.refusal import CannotStart
 from scopegate.app.settings import Settings
 from scopegate.envoy.process import (
     CONNECTIONS_LIMIT,

@@ -28,7 +28,7 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from scopegate.app.refusal import CannotStart
+from scopegate.app.cannot_start import CannotStart
 from scopegate.oidc.errors import IdpUnavailable
 from scopegate.oidc.http import HttpAnswer, HttpSettings
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from scopegate.app.cannot_start import CannotStart
 from scopegate.app.prefix import Prefix
-from scopegate.app.refusal import CannotStart
 from scopegate.app.setting_values import ListenAddress
 from scopegate.app.settings import Settings
 

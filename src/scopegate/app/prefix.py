@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from scopegate.app.refusal import CannotStart
+from scopegate.app.cannot_start import CannotStart
 
 SOCKET_PATH_LIMIT_BYTES = 107
 """The longest path of a Unix socket: unix(7), `sun_path` is 108 bytes with its final zero."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scopegate.app.cannot_start import SettingsError
 from scopegate.app.kong_settings import why_missing
-from scopegate.app.refusal import SettingsError
 from scopegate.app.setting_values import ListenAddress
 from scopegate.app.settings_table import BY_NAME, SETTINGS, Surroundings
 

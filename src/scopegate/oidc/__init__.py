@@ -17,9 +17,9 @@ client authentication
 token set        access, ID and refresh token of one answer: `grants.TokenSet`
 JWS, JWT         a signed token, read strictly: `jws.parse_jws`
 kind             access token, ID token, logout token …: `token_kinds`
-rules            what a token must meet: `token_claims.AccessTokenRules`, `IdTokenRules`
+rules            what a token must meet: `claim_checks.AccessTokenRules`, `IdTokenRules`
 verify, read     check a token with or without its signature: `tokens`
-claim, words     what a token says, and a claim as a list: `claims`
+claim, words     what a token says, and a claim as a list: `claim_lookup`
 end session      logging out at the identity provider: `logout`
 reason           why something is refused, as a stable code: `reasons.Reason`, in `errors`
 """

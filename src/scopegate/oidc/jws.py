@@ -1,5 +1,7 @@
 """Reading a signed JWT strictly, before anything in it is believed.
 
+No signature is checked here: the key does that, `keys.check_signature`; claims: `claim_checks`.
+
 Source: RFC 7515 §5.2, RFC 7519 §7.2, RFC 8725 §3; contract openid-connect.md §22, point 12.
 """
 

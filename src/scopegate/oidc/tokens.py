@@ -12,12 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scopegate.oidc.errors import TokenRefused, UnknownKey, quoted
-from scopegate.oidc.issuer import Jwk
-from scopegate.oidc.jws import Jws, parse_jws
-from scopegate.oidc.keys import KeySet, SharedSecret, VerificationKey, check_signature
-from scopegate.oidc.reasons import Reason
-from scopegate.oidc.token_claims import (
+from scopegate.oidc.claim_checks import (
     AccessTokenRules,
     Claims,
     IdTokenRules,
@@ -27,6 +22,11 @@ from scopegate.oidc.token_claims import (
     check_issuer,
     numeric_date,
 )
+from scopegate.oidc.errors import TokenRefused, UnknownKey, quoted
+from scopegate.oidc.issuer import Jwk
+from scopegate.oidc.jws import Jws, parse_jws
+from scopegate.oidc.keys import KeySet, SharedSecret, VerificationKey, check_signature
+from scopegate.oidc.reasons import Reason
 from scopegate.oidc.token_kinds import check_is_access_token, check_is_id_token
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from scopegate.session.memory_state import MemoryState
 from scopegate.session.shared_state import (
     KEY_LIMIT_CHARS,
     VALUE_LIMIT_BYTES,
@@ -14,6 +13,7 @@ from scopegate.session.shared_state import (
     SharedStateUnavailable,
 )
 from scopegate.session.sqlite_state import SqliteState
+from support.memory_state import MemoryState
 
 
 class Time:

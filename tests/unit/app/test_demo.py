@@ -13,9 +13,9 @@ from aiohttp import web
 from rich.console import Console
 
 from scopegate.app import demo
+from scopegate.app.cannot_start import CannotStart
 from scopegate.app.demo import Ports, apply_story, demo_children, demo_settings, run_demo, welcome
-from scopegate.app.refusal import CannotStart
-from scopegate.plugins.openid_connect.config_fields.clients import BUILT_METHODS
+from scopegate.plugins.openid_connect.config_fields.client_fields import BUILT_METHODS
 from scopegate_demo.idp import realm
 
 PORTS = Ports(proxy=18000, tls=18443, admin=18001, status=18007, idp=18080, echo=18081)

@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from scopegate.app import envoy_child as module
+from scopegate.app.cannot_start import CannotStart
 from scopegate.app.envoy_child import connections_limit, envoy_version, until_served
-from scopegate.app.refusal import CannotStart
 from scopegate.envoy.process import CONNECTIONS_LIMIT, EnvoyMissing
 
 START = """

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scopegate.app.cannot_start import CannotStart
 from scopegate.app.listening import (
     close_sockets,
     open_sockets,
@@ -16,7 +17,6 @@ from scopegate.app.listening import (
     probe_tcp,
 )
 from scopegate.app.prefix import Prefix
-from scopegate.app.refusal import CannotStart
 from scopegate.app.setting_values import ListenAddress
 from scopegate.app.settings import load_settings
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from scopegate.app.cannot_start import CannotStart
 from scopegate.app.prefix import SOCKET_PATH_LIMIT_BYTES, Prefix
-from scopegate.app.refusal import CannotStart
 
 
 def test_folders_are_their_owners_alone(tmp_path: Path) -> None:

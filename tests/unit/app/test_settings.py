@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scopegate.app.refusal import SettingsError
+from scopegate.app.cannot_start import SettingsError
 from scopegate.app.setting_values import ListenAddress
 from scopegate.app.settings import Settings, load_settings, settings_from, warnings
 from scopegate.app.settings_table import SETTINGS

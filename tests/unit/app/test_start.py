@@ -22,7 +22,7 @@ import asyncio, os, sys
 from pathlib import Path
 import scopegate.app.start as module
 from scopegate.app.child import ChildSpec
-from scopegate.app.refusal import CannotStart
+from scopegate.app.cannot_start import CannotStart
 from scopegate.app.settings import load_settings
 
 serve = '''

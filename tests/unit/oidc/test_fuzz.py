@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from scopegate.oidc.claim_checks import AccessTokenRules, IdTokenRules
 from scopegate.oidc.errors import TokenRefused
-from scopegate.oidc.token_claims import AccessTokenRules, IdTokenRules
 from scopegate.oidc.tokens import (
     read_access_token,
     read_id_token,

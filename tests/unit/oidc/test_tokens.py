@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from joserfc.jwk import OctKey, RSAKey
 
+from scopegate.oidc.claim_checks import AccessTokenRules, IdTokenRules
 from scopegate.oidc.errors import TokenRefused, UnknownKey
 from scopegate.oidc.issuer import IssuerFacts, KeySource, Origin
 from scopegate.oidc.keys import KeySet, SharedSecret
 from scopegate.oidc.reasons import Reason
-from scopegate.oidc.token_claims import AccessTokenRules, IdTokenRules
 from scopegate.oidc.tokens import (
     check_refreshed_id_token,
     check_same_subject,

@@ -13,7 +13,7 @@ from scopegate.entities.filling import Makings, default_of
 from scopegate.entities.kinds import entity_schemas
 from scopegate.entities.violations import SchemaViolation
 from scopegate.plugins.openid_connect.config import CONFIG, FIELDS, unbuilt_methods
-from scopegate.plugins.openid_connect.config_fields.clients import AUTH_METHODS
+from scopegate.plugins.openid_connect.config_fields.client_fields import AUTH_METHODS
 from scopegate.plugins.openid_connect.reference import PAGE, reference_page
 from scopegate.plugins.registry import OPENID_CONNECT, PLUGIN_TYPES
 from support.contract import OPENID_CONNECT_FIELDS

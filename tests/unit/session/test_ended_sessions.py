@@ -1,9 +1,9 @@
 import pytest
 
 from scopegate.session.ended_sessions import FOREVER_S, EndedSessions, ended_ttl_s
-from scopegate.session.memory_state import MemoryState
 from scopegate.session.session import Session
 from scopegate.session.shared_state import SharedStateUnavailable
+from support.memory_state import MemoryState
 from unit.session.examples import NOW_S, a_session
 
 

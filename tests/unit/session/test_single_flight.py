@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from scopegate.session.memory_state import MemoryState
 from scopegate.session.sealing import KeyRing
 from scopegate.session.session import LATE_ANSWER_S, Timeouts, Tokens, encode_session
 from scopegate.session.shared_state import SharedState, SharedStateUnavailable
@@ -22,6 +21,7 @@ from scopegate.session.single_flight import (
     RefreshUnavailable,
     claim_once,
 )
+from support.memory_state import MemoryState
 from unit.session.examples import NOW_S, OTHER_ROOT, TOKENS, a_session, random_source, ring, until
 
 NEW = Tokens("new-access-token", NOW_S + 600, "new-id-token", "new-refresh-token")

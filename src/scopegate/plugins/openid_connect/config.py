@@ -14,13 +14,13 @@ from scopegate.entities.entity_checks import EntityCheck, Holds
 from scopegate.entities.fields import Field, record
 from scopegate.entities.violations import NOT_SUPPORTED
 from scopegate.plugins.openid_connect.config_fields import (
-    calls,
-    clients,
-    headers,
-    issuer,
-    login,
-    session,
-    tokens,
+    call_fields,
+    client_fields,
+    header_fields,
+    issuer_fields,
+    login_fields,
+    session_fields,
+    token_fields,
 )
 from scopegate.plugins.openid_connect.config_fields.former_names import former_names
 from scopegate.plugins.openid_connect.config_fields.shapes import Group
@@ -29,25 +29,25 @@ from scopegate.session.cookies import CHUNK_LIMIT, chunk_names
 Config = Mapping[str, Any]
 
 GROUPS: tuple[Group, ...] = (
-    issuer.ISSUER,
-    issuer.ENDPOINTS,
-    clients.CLIENTS,
-    clients.CREDENTIALS,
-    login.AUTHORIZATION,
-    login.LOGIN,
-    login.LOGOUT,
-    tokens.VERIFICATION,
-    tokens.AUTHORISATION,
-    tokens.CONSUMER_MAPPING,
-    headers.UPSTREAM,
-    headers.DOWNSTREAM,
-    session.SESSION,
-    issuer.CACHE,
-    issuer.HTTP_CLIENT,
-    calls.TOKEN_CALL,
-    calls.INTROSPECTION_CALL,
-    calls.USER_INFO_CALL,
-    calls.POSSESSION,
+    issuer_fields.ISSUER,
+    issuer_fields.ENDPOINTS,
+    client_fields.CLIENTS,
+    client_fields.CREDENTIALS,
+    login_fields.AUTHORIZATION,
+    login_fields.LOGIN,
+    login_fields.LOGOUT,
+    token_fields.VERIFICATION,
+    token_fields.AUTHORISATION,
+    token_fields.CONSUMER_MAPPING,
+    header_fields.UPSTREAM,
+    header_fields.DOWNSTREAM,
+    session_fields.SESSION,
+    issuer_fields.CACHE,
+    issuer_fields.HTTP_CLIENT,
+    call_fields.TOKEN_CALL,
+    call_fields.INTROSPECTION_CALL,
+    call_fields.USER_INFO_CALL,
+    call_fields.POSSESSION,
 )
 
 OUR_AUTHORIZATION_ARGUMENTS = frozenset(
@@ -81,7 +81,7 @@ def unbuilt_methods(config: Config) -> tuple[str, ...]:
     """The members of `auth_methods` that are accepted, and let nobody in, because Kong's default
     has them.
     """
-    return tuple(name for name in config["auth_methods"] if name not in clients.BUILT_METHODS)
+    return tuple(name for name in config["auth_methods"] if name not in client_fields.BUILT_METHODS)
 
 
 def _pairs(stem: str, names: str = "names", values: str = "values") -> EntityCheck:
@@ -107,9 +107,9 @@ def _none_of_ours(name: str, ours: frozenset[str]) -> EntityCheck:
 
 
 def _some_built_method(config: Config) -> Mapping[str, str]:
-    if any(name in clients.BUILT_METHODS for name in config["auth_methods"]):
+    if any(name in client_fields.BUILT_METHODS for name in config["auth_methods"]):
         return {}
-    built = ", ".join(clients.BUILT_METHODS)
+    built = ", ".join(client_fields.BUILT_METHODS)
     if not config["auth_methods"]:
         return {"auth_methods": f"must name a method (supported: {built})"}
     return {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scopegate.oidc.claims import words
+from scopegate.oidc.claim_lookup import words
 from scopegate.plugins.access import Header
 from scopegate.plugins.consumers import AmbiguousConsumer, ConsumerIndex, ConsumerRecord
 from scopegate.plugins.openid_connect.identity import Identity, look_up, text_of

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scopegate.oidc.claims import find_claim
+from scopegate.oidc.claim_lookup import find_claim
 from scopegate.oidc.errors import IdpRefused, IdpUnavailable, NotJwt, TokenRefused
 from scopegate.oidc.jws import parse_jws
 from scopegate.plugins.access import Request

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scopegate.oidc.claims import find_claim
+from scopegate.oidc.claim_lookup import find_claim
 from scopegate.session.session import Session
 
 Claims = Mapping[str, Any]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from scopegate.entities.fields import Field
 from scopegate.plugins.openid_connect.config import CONFIG, FIELDS, GROUPS
-from scopegate.plugins.openid_connect.config_fields.clients import BUILT_METHODS
+from scopegate.plugins.openid_connect.config_fields.client_fields import BUILT_METHODS
 from scopegate.plugins.openid_connect.config_fields.former_names import (
     CONSUMER_CLAIM,
     REMOVED,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scopegate.oidc.claims import find_claim, satisfies, words
+from scopegate.oidc.claim_lookup import find_claim, satisfies, words
 
 # What the log calls each requirement, and the reason code.
 _KINDS = (

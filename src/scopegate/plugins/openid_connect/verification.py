@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from scopegate.oidc.claim_checks import AccessTokenRules, IdTokenRules
 from scopegate.oidc.errors import NotJwt
 from scopegate.oidc.keys import SharedSecret
-from scopegate.oidc.token_claims import AccessTokenRules, IdTokenRules
 from scopegate.oidc.tokens import (
     VerifiedToken,
     read_access_token,

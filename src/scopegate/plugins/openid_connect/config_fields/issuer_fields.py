@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scopegate.entities.rules import Must
 from scopegate.entities.urls import redirect_url_fault
-from scopegate.plugins.openid_connect.config_fields.redis import cluster_cache_redis
+from scopegate.plugins.openid_connect.config_fields.redis_fields import cluster_cache_redis
 from scopegate.plugins.openid_connect.config_fields.shapes import (
     LIMIT,
     Group,

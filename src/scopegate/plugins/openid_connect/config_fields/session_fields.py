@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from scopegate.entities.rules import Must
-from scopegate.plugins.openid_connect.config_fields.clients import AUTH_METHODS
-from scopegate.plugins.openid_connect.config_fields.login import SAME_SITE
-from scopegate.plugins.openid_connect.config_fields.redis import session_redis
+from scopegate.plugins.openid_connect.config_fields.client_fields import AUTH_METHODS
+from scopegate.plugins.openid_connect.config_fields.login_fields import SAME_SITE
+from scopegate.plugins.openid_connect.config_fields.redis_fields import session_redis
 from scopegate.plugins.openid_connect.config_fields.shapes import (
     Group,
     amount,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scopegate.oidc.claims import find_claim, satisfies, words
+from scopegate.oidc.claim_lookup import find_claim, satisfies, words
 
 CLAIMS = {
     "scope": "openid profile email",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scopegate.entities.rules import Must
-from scopegate.plugins.openid_connect.config_fields.clients import AUTH_METHODS
+from scopegate.plugins.openid_connect.config_fields.client_fields import AUTH_METHODS
 from scopegate.plugins.openid_connect.config_fields.shapes import (
     Group,
     amount,
