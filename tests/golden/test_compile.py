@@ -27,6 +27,7 @@ from scopegate.ir.gateway import ConsumerDirectory, GatewayCookie, Listener, Tls
 from scopegate.ir.policy import Policy, Step
 from scopegate.plugins.lowering import CannotLower, Context, Lowered
 from support import entities
+from support.plugins import stand_in
 
 FILES = sorted((Path(__file__).parent / "compile").glob("*.yaml"))
 SEPARATOR = "\n--- # what it compiles to; written by `make golden`\n"
@@ -58,7 +59,7 @@ class StandIn:
         )
 
 
-COMPILERS = {"openid-connect": StandIn(), "another": StandIn()}
+PLUGINS = (stand_in(StandIn(), "openid-connect", 1050), stand_in(StandIn(), "another"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -105,7 +106,7 @@ def compile_case(case: Mapping[str, Any]) -> Compiled:
             "listeners": tuple(map(listener, case.get("listeners", listeners))),
         }
     )
-    return compile_gateway(entities.snapshot(**made), case.get("facts", {}), settings, COMPILERS)
+    return compile_gateway(entities.snapshot(**made), case.get("facts", {}), settings, PLUGINS)
 
 
 def listener(fields: dict[str, Any]) -> Listener:

@@ -36,14 +36,12 @@ from scopegate.plugins.access import (
     Respond,
 )
 from scopegate.plugins.consumers import ConsumerIndex, ConsumerRecord
+from scopegate.plugins.issuers import IssuerRequest
 from scopegate.plugins.lowering import Context
 from scopegate.plugins.openid_connect.access import OpenIdConnect
-from scopegate.plugins.openid_connect.lower import (
-    IssuerRequest,
-    OpenIdConnectCompiler,
-    issuer_request,
-)
-from scopegate.plugins.openid_connect.ports import Ports
+from scopegate.plugins.openid_connect.issuer_request import issuer_request
+from scopegate.plugins.openid_connect.lower import OpenIdConnectCompiler
+from scopegate.plugins.ports import Ports
 from scopegate.plugins.registry import PLUGIN_TYPES
 from scopegate.session.single_flight import FlightsUnderWay
 from scopegate_demo.idp import Client, DemoIdp, KeyRing, story_realm
@@ -116,7 +114,7 @@ class World:
     ) -> OpenIdConnect:
         """The plugin as the Admin API stores it and the compiler lowers it."""
         stored = Plugin.from_document(self.document(**config))
-        request = issuer_request(stored.id, stored.config)
+        request = issuer_request(stored)
         self.facts.requests[request.key] = request
         known = {}
         if issuer_is_known:

@@ -39,9 +39,7 @@ from scopegate.envoy.ads import AdsServer
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import Listener, TlsIdentity
 from scopegate.oidc.discovery import fetch_issuer
-from scopegate.plugins.openid_connect.lower import NAME as OPENID_CONNECT
-from scopegate.plugins.openid_connect.lower import OpenIdConnectCompiler
-from scopegate.plugins.registry import PLUGIN_TYPES
+from scopegate.plugins.registry import PLUGIN_TYPES, PLUGINS
 from scopegate.store.protocol import StoreMisconfigured, StoreUnavailable
 from scopegate.store.sqlite import open_sqlite
 from scopegate.telemetry.logging import logger
@@ -83,11 +81,8 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
     publisher = Publisher(
         store=store,
         issuers=issuers,
-        compile_=partial(
-            compile_gateway,
-            settings=compile_settings,
-            plugin_compilers={OPENID_CONNECT: OpenIdConnectCompiler()},
-        ),
+        plugins=PLUGINS,
+        compile_=partial(compile_gateway, settings=compile_settings, plugins=PLUGINS),
         files=PolicyFiles(prefix.policies, time.time),
         last_good=last_good,
         ads=ads,

@@ -19,7 +19,7 @@ from scopegate.entities.finding import Finding
 from scopegate.oidc.discovery import Discovered, DiscoverySettings
 from scopegate.oidc.errors import OidcError
 from scopegate.oidc.issuer import IssuerFacts
-from scopegate.plugins.openid_connect.lower import IssuerRequest
+from scopegate.plugins.issuers import IssuerRequest
 from scopegate.store.protocol import Store, StoreUnavailable
 
 log = structlog.get_logger("scopegate.issuers")

@@ -25,7 +25,7 @@ from scopegate.envoy.ads import AdsServer, PublishOutcome
 from scopegate.envoy.resources import Resources, gateway_resources
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import Gateway
-from scopegate.plugins.openid_connect.lower import issuer_requests
+from scopegate.plugins.built import BuiltPlugin, issuer_requests
 from scopegate.store.protocol import Store, StoreUnavailable
 from scopegate.telemetry.logging import logger
 from scopegate.telemetry.metrics import Metrics
@@ -57,6 +57,7 @@ class Publisher:
         *,
         store: Store,
         issuers: IssuerBook,
+        plugins: Sequence[BuiltPlugin],
         compile_: Compile,
         files: PolicyFiles,
         last_good: LastGood,
@@ -66,6 +67,7 @@ class Publisher:
     ) -> None:
         self._store = store
         self._issuers = issuers
+        self._plugins = plugins
         self._compile = compile_
         self._files = files
         self._last_good = last_good
@@ -131,7 +133,7 @@ class Publisher:
         began_s = time.perf_counter()
         try:
             snapshot = await self._store.snapshot()
-            self._issuers.want(issuer_requests(snapshot.plugins.values()))
+            self._issuers.want(issuer_requests(snapshot.plugins.values(), self._plugins))
             compiled = self._compile(snapshot, self._issuers.facts())
             used = self._files.write(compiled.gateway)
             resources = gateway_resources(compiled.gateway, self._envoy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,8 @@ from scopegate.entities.snapshot import Route as RouteEntity
 from scopegate.entities.snapshot import Service, Snapshot
 from scopegate.ir.gateway import Cluster, Forward, Gateway, HttpsOnly, Listener, Refuse, Route
 from scopegate.ir.policy import Policy
-from scopegate.plugins.lowering import CannotLower, Facts, PluginCompiler
+from scopegate.plugins.built import BuiltPlugin
+from scopegate.plugins.lowering import CannotLower, Facts
 
 _PLAIN = frozenset({"http", "grpc"})
 _GRPC = frozenset({"grpc", "grpcs"})
@@ -49,10 +50,10 @@ def compile_gateway(
     snapshot: Snapshot,
     facts: Facts,
     settings: CompileSettings,
-    plugin_compilers: Mapping[str, PluginCompiler],
+    plugins: Iterable[BuiltPlugin],
 ) -> Compiled:
     """Compile everything. Never fails: what is broken is refused on its own routes, and found."""
-    policies = lower_plugins(snapshot, facts, plugin_compilers)
+    policies = lower_plugins(snapshot, facts, plugins)
     clusters = {
         service.id: _cluster(service, settings.upstream_tls_verify)
         for service in snapshot.services.values()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from scopegate.entities.snapshot import Plugin, Route
 
-PRIORITIES = {
-    "openid-connect": 1050,
-}
-"""Kong's priority by plugin name; what is not listed runs last."""
 
+def chain(route: Route, plugins: Iterable[Plugin], priorities: Mapping[str, int]) -> list[Plugin]:
+    """For each plugin name the most specific enabled instance, in the order in which they run.
 
-def chain(route: Route, plugins: Iterable[Plugin]) -> list[Plugin]:
-    """For each plugin name the most specific enabled instance, in the order in which they run."""
+    `priorities`: by plugin name, larger ones first; what has none runs last.
+    """
     chosen: dict[str, Plugin] = {}
     for plugin in plugins:
         if not applies(plugin, route):
@@ -22,7 +20,7 @@ def chain(route: Route, plugins: Iterable[Plugin]) -> list[Plugin]:
         if rival is None or _specificity(plugin) > _specificity(rival):
             chosen[plugin.name] = plugin
     by_name = sorted(chosen.values(), key=lambda plugin: plugin.name, reverse=True)
-    return sorted(by_name, key=lambda plugin: -PRIORITIES.get(plugin.name, 0))
+    return sorted(by_name, key=lambda plugin: -priorities.get(plugin.name, 0))
 
 
 def applies(plugin: Plugin, route: Route) -> bool:

@@ -11,12 +11,12 @@ from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin, Route, Snapshot
 from scopegate.ir.gateway import ConsumerDirectory, GatewayCookie
 from scopegate.ir.policy import Policy
+from scopegate.plugins.built import BuiltPlugin
 from scopegate.plugins.lowering import (
     CannotLower,
     Context,
     Facts,
     Lowered,
-    PluginCompiler,
     is_reserved_header,
 )
 
@@ -27,18 +27,20 @@ _HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 class Policies:
     """The plugins of a snapshot, lowered.
 
-    lowered    by plugin id: the step, or why there is none
-    directory  the consumers, for policies that look somebody up
+    priorities  by plugin name
+    lowered     by plugin id: the step, or why there is none
+    directory   the consumers, for policies that look somebody up
     """
 
     plugins: tuple[Plugin, ...]
+    priorities: Mapping[str, int]
     lowered: Mapping[str, Lowered | CannotLower]
     directory: ConsumerDirectory
 
     def of(self, route: Route) -> Policy | CannotLower | None:
         """What decides about a route: a policy, nothing, or why it must be refused."""
         steps: list[Lowered] = []
-        for plugin in chain(route, self.plugins):
+        for plugin in chain(route, self.plugins, self.priorities):
             lowered = self.lowered[plugin.id]
             if isinstance(lowered, CannotLower):
                 return lowered
@@ -78,14 +80,16 @@ class Policies:
                 yield Finding("error", lowered.code, lowered.message, "plugins", plugin_id)
 
 
-def lower_plugins(
-    snapshot: Snapshot, facts: Facts, compilers: Mapping[str, PluginCompiler]
-) -> Policies:
+def lower_plugins(snapshot: Snapshot, facts: Facts, built: Iterable[BuiltPlugin]) -> Policies:
     """Lower every enabled plugin of the snapshot."""
+    rows = {row.name: row for row in built}
     plugins = tuple(plugin for plugin in snapshot.plugins.values() if plugin.enabled)
     return Policies(
         plugins=plugins,
-        lowered={plugin.id: _lower(plugin, snapshot, facts, compilers) for plugin in plugins},
+        priorities={name: row.type.priority for name, row in rows.items()},
+        lowered={
+            plugin.id: _lower(plugin, snapshot, facts, rows.get(plugin.name)) for plugin in plugins
+        },
         directory=ConsumerDirectory.of(
             {"id": consumer.id, "username": consumer.username, "custom_id": consumer.custom_id}
             for consumer in snapshot.consumers.values()
@@ -94,10 +98,9 @@ def lower_plugins(
 
 
 def _lower(
-    plugin: Plugin, snapshot: Snapshot, facts: Facts, compilers: Mapping[str, PluginCompiler]
+    plugin: Plugin, snapshot: Snapshot, facts: Facts, built: BuiltPlugin | None
 ) -> Lowered | CannotLower:
-    compiler = compilers.get(plugin.name)
-    if compiler is None:
+    if built is None:
         return CannotLower("plugin_unknown", f"plugin '{plugin.name}' is not part of this version")
     if plugin.consumer_id is not None:
         return CannotLower("consumer_scope_unsupported", "plugins per consumer do not work yet")
@@ -107,7 +110,7 @@ def _lower(
         former_session_secrets=snapshot.former_session_secrets.get(plugin.id, ()),
     )
     try:
-        lowered = compiler.lower(plugin, context)
+        lowered = built.compiler.lower(plugin, context)
     except CannotLower as error:
         return error
     except Exception as error:  # noqa: BLE001 (one plugin's defect must not take down the others)

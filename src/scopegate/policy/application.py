@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from scopegate.ir import policy as ir
 from scopegate.oidc.http import HttpClient
 from scopegate.plugins.access import Step
+from scopegate.plugins.built import BuiltPlugin
 from scopegate.plugins.consumers import ConsumerIndex
-from scopegate.plugins.openid_connect.access import OpenIdConnect
-from scopegate.plugins.openid_connect.lower import NAME as OPENID_CONNECT
-from scopegate.plugins.openid_connect.ports import Ports
+from scopegate.plugins.ports import Ports
+from scopegate.plugins.registry import PLUGINS
 from scopegate.policy.facts_client import FactsClient
 from scopegate.policy.journal import Counters, Journal, Log
 from scopegate.policy.library import PolicyLibrary, PolicyUnusable
@@ -34,6 +35,7 @@ def create_app(
     log: Log,
     metrics: Counters,
     http_client: HttpClient,
+    plugins: Iterable[BuiltPlugin] = PLUGINS,
 ) -> PolicyService:
     """The ASGI application of one policy worker."""
     shared = SqliteState(shared_state_path, time.time)
@@ -47,10 +49,13 @@ def create_app(
         refreshes=FlightsUnderWay(),
     )
 
+    rows = {row.name: row for row in plugins}
+
     def prepare(step: ir.Step, consumers: ConsumerIndex) -> Step:
-        if step.plugin != OPENID_CONNECT:
+        row = rows.get(step.plugin)
+        if row is None:
             raise PolicyUnusable(f"plugin {step.plugin} is not known to this policy service")
-        return OpenIdConnect(step, consumers, ports)
+        return row.prepare(step, consumers, ports)
 
     async def close() -> None:
         await ports.refreshes.drain(REFRESHES_LIMIT_S)

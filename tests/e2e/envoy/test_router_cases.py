@@ -15,7 +15,8 @@ from scopegate.ir.gateway import Listener, Route, TlsIdentity
 from support import entities
 from support.certificates import Pki
 from support.contract import ROUTER_CASES
-from support.raw_http import RawConnection, Reply, free_port
+from support.ports import free_port
+from support.raw_http import RawConnection, Reply
 
 from .conftest import POLICY_ID, Node
 
@@ -58,7 +59,7 @@ def gateway(case: dict, node: Node, listeners: tuple[Listener, ...]):
         entities.snapshot(services=services.values(), routes=routes),
         {},
         CompileSettings(listeners=listeners),
-        {},
+        (),
     )
     return replace(compiled.gateway, routes=tuple(map(asked_about, compiled.gateway.routes)))
 

@@ -14,7 +14,7 @@ from scopegate.oidc.discovery import Discovered, DiscoverySettings
 from scopegate.oidc.errors import IdpUnavailable
 from scopegate.oidc.http import HttpSettings
 from scopegate.oidc.issuer import IssuerFacts, Origin
-from scopegate.plugins.openid_connect.lower import IssuerRequest
+from scopegate.plugins.issuers import IssuerRequest
 from scopegate.store.protocol import Store
 
 ISSUER = "https://idp.example"

@@ -39,7 +39,7 @@ class SilentStore:
 
 def publisher_of(store: object, **parts: object) -> Publisher:
     unused = SimpleNamespace()
-    names = ("issuers", "compile_", "files", "last_good", "ads", "envoy", "metrics")
+    names = ("issuers", "plugins", "compile_", "files", "last_good", "ads", "envoy", "metrics")
     return Publisher(**cast(Any, {"store": store, **dict.fromkeys(names, unused), **parts}))
 
 
@@ -80,6 +80,7 @@ class Proxy:
     def __post_init__(self) -> None:
         self.publisher = publisher_of(
             self,
+            plugins=(),
             issuers=SimpleNamespace(want=lambda _: None, facts=dict, findings=list),
             compile_=self.compile,
             files=SimpleNamespace(write=lambda _: frozenset(), sweep=lambda _: None),

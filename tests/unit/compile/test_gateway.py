@@ -14,6 +14,7 @@ from scopegate.ir.gateway import Forward, Gateway, Listener, Refuse
 from scopegate.ir.policy import Step
 from scopegate.plugins.lowering import CannotLower, Context, Lowered
 from support import entities
+from support.plugins import stand_in
 
 SETTINGS = CompileSettings(listeners=(Listener("http", "127.0.0.1", 8000),))
 
@@ -32,8 +33,8 @@ class Recorder:
 
 
 def build(compiler: Recorder | None = None, facts=None, **made) -> Gateway:
-    compilers = {"openid-connect": compiler or Recorder()}
-    return compile_gateway(entities.snapshot(**made), facts or {}, SETTINGS, compilers).gateway
+    plugins = [stand_in(compiler or Recorder())]
+    return compile_gateway(entities.snapshot(**made), facts or {}, SETTINGS, plugins).gateway
 
 
 def test_a_plugin_gets_its_secrets_and_the_facts_and_no_others():

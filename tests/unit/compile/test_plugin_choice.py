@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import pytest
 
-from scopegate.compile.plugin_choice import PRIORITIES, chain
+from scopegate.compile import plugin_choice
+from scopegate.entities.snapshot import Plugin, Route
 from support.entities import plugin, route
 
+PRIORITIES = {"first": 1050, "later": 1}
 ROUTE = route(name="r", service="s")
 LEVELS = [
     plugin(id="both", name="p", route="r", service="s"),
@@ -16,6 +19,10 @@ LEVELS = [
     plugin(id="service", name="p", service="s"),
     plugin(id="global", name="p"),
 ]
+
+
+def chain(on: Route, plugins: Iterable[Plugin]) -> list[Plugin]:
+    return plugin_choice.chain(on, plugins, PRIORITIES)
 
 
 @pytest.mark.parametrize("count", range(1, 5))
@@ -48,9 +55,5 @@ def test_protocols_must_overlap():
 
 
 def test_plugins_run_by_priority_and_then_by_name_backwards():
-    made = [plugin(id=name, name=name) for name in ("b", "openid-connect", "a", "c")]
-    assert [p.name for p in chain(ROUTE, made)] == ["openid-connect", "c", "b", "a"]
-
-
-def test_priorities_are_kongs():
-    assert PRIORITIES == {"openid-connect": 1050}
+    made = [plugin(id=name, name=name) for name in ("b", "later", "first", "a", "c")]
+    assert [p.name for p in chain(ROUTE, made)] == ["first", "later", "c", "b", "a"]

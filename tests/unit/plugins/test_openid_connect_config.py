@@ -578,7 +578,7 @@ def test_names_that_do_nothing_any_more_are_refused_with_a_pointer(former: str, 
 def test_defaults_in_the_schema_are_what_is_stored() -> None:
     """decK fills a config from the schema and compares it with the one that is read back."""
     config = next(
-        entry["config"] for entry in OPENID_CONNECT.describe()["fields"] if "config" in entry
+        entry["config"] for entry in OPENID_CONNECT.type.describe()["fields"] if "config" in entry
     )
     filled = _fill_as_deck_does(config, {"issuer": ISSUER})
     read = {name: value for name, value in shown().items() if name in filled}
@@ -602,9 +602,9 @@ def _fill_as_deck_does(schema: dict[str, Any], given: dict[str, Any]) -> dict[st
 
 
 def test_the_plugin_runs_at_kongs_priority() -> None:
-    assert (OPENID_CONNECT.name, OPENID_CONNECT.priority) == ("openid-connect", 1050)
-    assert OPENID_CONNECT.scopes == {"service", "route"}
-    assert OPENID_CONNECT.config is CONFIG
+    assert (OPENID_CONNECT.name, OPENID_CONNECT.type.priority) == ("openid-connect", 1050)
+    assert OPENID_CONNECT.type.scopes == {"service", "route"}
+    assert OPENID_CONNECT.type.config is CONFIG
 
 
 # The reference page ------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ The way of a request, and where each station lives (`access` has the order):
 
 `admission` goes from an accepted credential to the upstream: requirements to headers.
 Compile time: `config` with `config_fields/` (schema, defaults, checks), `lower` (config and facts
-become a policy step), `reference` (the docs page made from the schema).
+become a policy step), `reference` (the docs page made from the schema). What control fetches of
+the provider: `issuer_request`.
 
 Glossary
 --------
@@ -25,5 +26,4 @@ credential  what a request brings to prove who it is: session cookie, bearer or 
 identity    tokens and claims of an accepted credential
 entry       an accepted credential on its way through admission
 facts       what control learned of the issuer: discovery document and keys
-ports       what the plugin needs from outside: network, clock, chance, state shared by workers
 """

@@ -27,11 +27,11 @@ from scopegate.plugins.openid_connect.issuer import Issuer, configured_endpoints
 from scopegate.plugins.openid_connect.login import Callback, Login
 from scopegate.plugins.openid_connect.logout import Logout
 from scopegate.plugins.openid_connect.navigation import is_navigation
-from scopegate.plugins.openid_connect.ports import Ports
 from scopegate.plugins.openid_connect.refusals import Refusals
 from scopegate.plugins.openid_connect.sessions import Absent, Sessions
 from scopegate.plugins.openid_connect.token_calls import TokenCalls
 from scopegate.plugins.openid_connect.verification import Verification
+from scopegate.plugins.ports import Ports
 from scopegate.session.cookies import CookieRepeated, SessionTooLarge
 from scopegate.session.login_state import Matched, NotOurs, ReturnTargetTooLong, StartAgain
 from scopegate.session.session_cookie import OpenSession

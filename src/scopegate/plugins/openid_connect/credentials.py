@@ -25,10 +25,10 @@ from scopegate.plugins.openid_connect.bearer import (
 from scopegate.plugins.openid_connect.clients import Client, Clients
 from scopegate.plugins.openid_connect.identity import Claims, Identity, text_of
 from scopegate.plugins.openid_connect.issuer import Issuer
-from scopegate.plugins.openid_connect.ports import Ports
 from scopegate.plugins.openid_connect.sessions import Sessions
 from scopegate.plugins.openid_connect.token_calls import TokenCalls
 from scopegate.plugins.openid_connect.verification import Verification
+from scopegate.plugins.ports import Ports
 from scopegate.session.cookies import CookieRepeated, read_cookie
 from scopegate.session.session import Session, Tokens
 from scopegate.session.session_cookie import OpenSession

@@ -10,7 +10,7 @@ from scopegate.ir.policy import canonical_json, content_id
 from scopegate.oidc.errors import IdpUnavailable, UnknownKey
 from scopegate.oidc.issuer import Endpoints, IssuerFacts
 from scopegate.oidc.keys import KeySet
-from scopegate.plugins.openid_connect.ports import FactsPort
+from scopegate.plugins.ports import FactsPort
 
 T = TypeVar("T")
 

@@ -24,9 +24,9 @@ from scopegate.plugins.openid_connect.arguments import Arguments
 from scopegate.plugins.openid_connect.clients import Client, Clients
 from scopegate.plugins.openid_connect.identity import Identity
 from scopegate.plugins.openid_connect.issuer import Issuer
-from scopegate.plugins.openid_connect.ports import Ports
 from scopegate.plugins.openid_connect.sessions import cookies_for_upstream, key_ring
 from scopegate.plugins.openid_connect.token_calls import TokenCalls
+from scopegate.plugins.ports import Ports
 from scopegate.session.cookies import CookieSettings
 from scopegate.session.login_state import LoginFinish, Matched, PendingLogins
 from scopegate.session.single_flight import claim_once

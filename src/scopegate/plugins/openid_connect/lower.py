@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin
 from scopegate.ir.gateway import GatewayCookie
-from scopegate.ir.policy import Step, canonical_json, content_id
-from scopegate.oidc.discovery import DiscoverySettings
-from scopegate.oidc.http import HttpSettings
+from scopegate.ir.policy import Step, canonical_json
 from scopegate.plugins.lowering import Context, Lowered
 from scopegate.plugins.openid_connect.config import unbuilt_methods
 from scopegate.plugins.openid_connect.headers import (
@@ -24,10 +21,9 @@ from scopegate.plugins.openid_connect.headers import (
     HeaderRules,
     session_header,
 )
+from scopegate.plugins.openid_connect.issuer_request import issuer_request
 from scopegate.session.cookies import chunk_names
 from scopegate.session.sealing import mark_of, root_from_cluster_secret, root_from_secret
-
-NAME = "openid-connect"
 
 RingEntry = dict[str, Any]
 """A key of a ring as JSON: `root`, hex, and `not_after_s`."""
@@ -71,87 +67,20 @@ _WARNINGS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class IssuerRequest:
-    """What control fetches for one or more plugins; `key` names its content.
-
-    plugin_ids   who wants it, for findings
-    """
-
-    discovery: DiscoverySettings
-    cache_ttl_s: float
-    rediscovery_lifetime_s: float
-    plugin_ids: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """32 hex digits; equal requests of several plugins are one."""
-        content = [asdict(self.discovery), self.cache_ttl_s, self.rediscovery_lifetime_s]
-        return content_id(canonical_json(content))
-
-
-def issuer_request(plugin_id: str, config: Mapping[str, Any]) -> IssuerRequest:
-    """What has to be fetched for this configuration."""
-    names = config["discovery_headers_names"] or ()
-    values = config["discovery_headers_values"] or ()
-    discovery = DiscoverySettings(
-        issuer=config["issuer"],
-        http=http_settings(config),
-        discover=not config["using_pseudo_issuer"],
-        issuers_allowed=tuple(config["issuers_allowed"] or ()),
-        jwks_endpoint=config["jwks_endpoint"],
-        extra_jwks_uris=tuple(config["extra_jwks_uris"] or ()),
-        headers=tuple(zip(names, values, strict=True)),
-    )
-    return IssuerRequest(
-        discovery=discovery,
-        cache_ttl_s=config["cache_ttl"],
-        rediscovery_lifetime_s=config["rediscovery_lifetime"],
-        plugin_ids=(plugin_id,),
-    )
-
-
-def issuer_requests(plugins: Iterable[Plugin]) -> list[IssuerRequest]:
-    """The requests of all enabled plugins of this kind, equal ones once."""
-    by_key: dict[str, IssuerRequest] = {}
-    for plugin in plugins:
-        if plugin.name != NAME or not plugin.enabled:
-            continue
-        request = issuer_request(plugin.id, plugin.config)
-        known = by_key.get(request.key)
-        ids = (known.plugin_ids if known else ()) + request.plugin_ids
-        by_key[request.key] = replace(request, plugin_ids=ids)
-    return list(by_key.values())
-
-
-def http_settings(config: Mapping[str, Any]) -> HttpSettings:
-    """How this configuration reaches its identity provider; `timeout` is in milliseconds."""
-    return HttpSettings(
-        timeout_s=config["timeout"] / 1000,
-        verify_tls=config["ssl_verify"],
-        http_proxy=config["http_proxy"],
-        http_proxy_authorization=config["http_proxy_authorization"],
-        https_proxy=config["https_proxy"],
-        https_proxy_authorization=config["https_proxy_authorization"],
-        no_proxy=config["no_proxy"],
-        keepalive=config["keepalive"],
-    )
-
-
 class OpenIdConnectCompiler:
     """The plugin's compile-time half."""
 
     def lower(self, plugin: Plugin, context: Context) -> Lowered:
         """The step that decides, the headers that it may set, and findings."""
         config = plugin.config
-        request = issuer_request(plugin.id, config)
+        request = issuer_request(plugin)
         up = HeaderRules.from_config(config, "upstream")
         down = HeaderRules.from_config(config, "downstream")
         session_keys = _session_keys(config, context)
         # Plugins that share a cookie name share the browser's login secret.
         login_keys = [{"root": context.cluster_secret, "not_after_s": None}]
         step = Step(
-            plugin=NAME,
+            plugin=plugin.name,
             plugin_id=plugin.id,
             config={
                 "plugin": dict(config),

@@ -12,7 +12,7 @@ from typing import Any
 from scopegate.plugins.access import Header, Request
 from scopegate.plugins.openid_connect.headers import session_header
 from scopegate.plugins.openid_connect.identity import Identity
-from scopegate.plugins.openid_connect.ports import Ports
+from scopegate.plugins.ports import Ports
 from scopegate.session.cookies import CookieSettings, without_cookies
 from scopegate.session.ended_sessions import EndedSessions
 from scopegate.session.sealing import KeyRing, RingKey

@@ -15,9 +15,9 @@ from scopegate.oidc.tokens import check_refreshed_id_token, check_same_subject
 from scopegate.plugins.openid_connect.clients import Client
 from scopegate.plugins.openid_connect.identity import Identity
 from scopegate.plugins.openid_connect.issuer import Issuer
-from scopegate.plugins.openid_connect.lower import http_settings
-from scopegate.plugins.openid_connect.ports import Ports
+from scopegate.plugins.openid_connect.issuer_request import http_settings
 from scopegate.plugins.openid_connect.verification import Verification
+from scopegate.plugins.ports import Ports
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the plugin needs from outside: network, clock, chance, memory shared by the workers."""
+"""What plugins need from outside: network, clock, chance, memory shared by the workers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FactsPort(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Handed to every step of this plugin."""
+    """One set for a worker, handed to every step of every plugin."""
 
     http: HttpClient
     shared: SharedState
