@@ -24,3 +24,8 @@ def free_ports(count: int) -> list[int]:
         if port not in found:
             found.append(port)
     return found
+
+
+def free_port() -> int:
+    """One of them."""
+    return free_ports(1)[0]

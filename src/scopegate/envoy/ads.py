@@ -75,7 +75,9 @@ class AdsServer:
     admin_socket    Envoy's admin interface, to see new clusters warm before routes use them
     on_outcome      told of every outcome, also of those that come after `publish` has answered,
                     and of what an Envoy refuses that connects later
-    last_good       what an earlier control knows to be good; only for the same listeners
+    last_good       what an earlier control knows to be good; only for the same listeners. It is
+                    handed out first: an Envoy that is new, too, then never stands there with
+                    nothing but what it refused
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class AdsServer:
         self._on_outcome = on_outcome
         self._served: dict[str, ResourceSet] = {}
         self._good = last_good
+        self._has_inherited = last_good is not None
         self._connections: set[_Connection] = set()
         self._changed = asyncio.Condition()
         self._kept_until_s: dict[str, float] = {}
@@ -153,13 +156,16 @@ class AdsServer:
         return roll_out.result()
 
     async def _run(self, resources: Resources) -> PublishOutcome:
+        # Other listeners mean other settings: what was good for those is not served on these.
+        good = self._good
+        if good is not None and good.listeners != resources.listeners:
+            good = None
         try:
+            if good is not None and self._has_inherited:
+                with contextlib.suppress(_Refused):  # an Envoy of another version may
+                    await self._hand_out(good)
             await self._hand_out(resources)
         except _Refused as refusal:
-            # Other listeners mean other settings: what was good for those is not served on these.
-            good = self._good
-            if good is not None and good.listeners != resources.listeners:
-                good = None
             if good is not None:
                 for type_url in reversed(ORDER):
                     self._serve(type_url, good.of_kind(type_url))
@@ -167,6 +173,7 @@ class AdsServer:
         else:
             self._good = resources
             outcome = PublishOutcome("live")
+        self._has_inherited = False
         if self._on_outcome is not None:
             self._on_outcome(outcome)
         return outcome

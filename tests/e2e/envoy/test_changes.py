@@ -19,10 +19,11 @@ from scopegate.ir.gateway import (
     Route,
     RouteMatch,
 )
-from support.envoy_process import running_envoy
+from support.envoy_process import RunningEnvoy, running_envoy
 from support.h2_client import H2Connection
 from support.policy_double import running_policy
-from support.raw_http import RawConnection, ask, free_port
+from support.ports import free_port
+from support.raw_http import RawConnection, ask
 from support.upstream import Upstream, running_upstream
 
 UNKNOWN_TO_ENVOY = PathMatch("regex", "/(?=x)")
@@ -292,18 +293,53 @@ async def test_what_a_new_envoy_refuses_is_told_although_nobody_publishes():
         assert outcomes[-1].detail.startswith("listeners: ")
 
 
-async def test_what_an_earlier_control_knew_to_be_good_is_served_on_the_same_listeners():
+async def test_what_an_earlier_control_knew_to_be_good_is_not_served_on_other_listeners():
     port, other_port = free_port(), free_port()
     async with running_envoy() as envoy, running_upstream() as upstream:
         good = gateway(port, upstream)
-        bad = replace(
-            good, routes=(replace(good.routes[0], match=RouteMatch(path=UNKNOWN_TO_ENVOY)),)
-        )
-        moved = replace(bad, listeners=(Listener("http", "127.0.0.1", other_port),))
-        for published, kept in ((moved, False), (bad, True)):
-            await envoy.ads.stop()
-            await envoy.start_control(last_good=gateway_resources(good, envoy.settings))
-            outcome = await envoy.publish(published)
-            assert (outcome.status, outcome.kept) == ("rejected", kept)
-        await reachable(port)
+        await start_after_a_refusal(envoy, good)
+        bad = refused(good, listeners=(Listener("http", "127.0.0.1", other_port),))
+        outcome = await envoy.publish(bad)
+        assert (outcome.status, outcome.kept) == ("rejected", False)
+
+
+async def test_a_start_of_all_in_the_refused_state_answers_from_the_first_request_on():
+    port = free_port()
+    async with running_envoy() as envoy, running_upstream() as upstream:
+        good = gateway(port, upstream)
+        await envoy.kill_envoy()
+        await start_after_a_refusal(envoy, good)
+        publishing = asyncio.create_task(envoy.publish(refused(good)))
+        await envoy.start_envoy()
+        statuses: list[int] = []
+        async with asyncio.timeout(15):
+            while not (publishing.done() and statuses):
+                try:
+                    statuses.append((await ask(port, "/")).status)
+                except OSError:  # nobody listens yet; no pause, for the moment to see is short
+                    await asyncio.sleep(0)
+        statuses.append((await ask(port, "/")).status)
+        assert set(statuses) == {200}
+        outcome = await publishing
+        assert (outcome.status, outcome.kept) == ("rejected", True)
+
+
+async def test_what_was_good_for_an_earlier_envoy_and_is_refused_now_holds_up_nothing():
+    port = free_port()
+    async with running_envoy() as envoy, running_upstream() as upstream:
+        good = gateway(port, upstream)
+        await start_after_a_refusal(envoy, refused(good))
+        await envoy.must_publish(good)
         assert (await ask(port, "/")).status == 200
+
+
+async def start_after_a_refusal(envoy: RunningEnvoy, good: Gateway) -> None:
+    """A new control, which inherits `good`, beside an Envoy that has nothing yet."""
+    await envoy.ads.stop()
+    await envoy.start_control(last_good=gateway_resources(good, envoy.settings))
+
+
+def refused(good: Gateway, **fields) -> Gateway:
+    """The gateway with a route that Envoy does not take."""
+    bad_route = replace(good.routes[0], match=RouteMatch(path=UNKNOWN_TO_ENVOY))
+    return replace(good, routes=(bad_route,), **fields)
