@@ -16,7 +16,6 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +29,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+
+from support.ports import free_port
 
 VERSION = "26.4.0"
 ARTIFACT = f"org.keycloak:keycloak-quarkus-dist:{VERSION}:zip"
@@ -84,7 +85,7 @@ def keycloak(pytestconfig: pytest.Config) -> Keycloak:
 def running_keycloak() -> Iterator[Keycloak]:
     """Keycloak on a free port, and its end. Raises KeycloakFailed."""
     home = distribution()
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     with TemporaryDirectory(prefix="scopegate-keycloak-") as folder:
         log = Path(folder, "keycloak.log")
@@ -210,12 +211,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def _tail(text: str) -> str:
     return "\n".join(text.splitlines()[-LOG_TAIL_LINES:])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

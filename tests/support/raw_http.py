@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from dataclasses import dataclass
 
 Headers = list[tuple[str, str]]
@@ -24,12 +23,6 @@ class Reply:
         values = self.all(name)
         assert len(values) < 2, f"{name} came {len(values)} times"
         return values[0] if values else None
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class RawConnection:

@@ -20,7 +20,8 @@ from scopegate.ir.gateway import (
 )
 from support.envoy_process import RunningEnvoy, running_envoy
 from support.policy_double import PolicyDouble, Verdict, running_policy
-from support.raw_http import RawConnection, Reply, ask, free_port
+from support.ports import free_port
+from support.raw_http import RawConnection, Reply, ask
 from support.upstream import Upstream, running_upstream
 
 POLICY_ID = "0123456789abcdef0123456789abcdef"

@@ -15,7 +15,8 @@ from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import Cluster, Gateway, Listener, Refuse
 from support.envoy_process import running_envoy
 from support.policy_double import Verdict
-from support.raw_http import RawConnection, ask, free_port
+from support.ports import free_port
+from support.raw_http import RawConnection, ask
 
 from .conftest import Node
 

@@ -19,7 +19,8 @@ from scopegate.ir.gateway import (
 )
 from support.certificates import Pki
 from support.h2_client import H2Connection
-from support.raw_http import RawConnection, free_port
+from support.ports import free_port
+from support.raw_http import RawConnection
 
 from .conftest import Node
 

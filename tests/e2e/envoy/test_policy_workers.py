@@ -14,7 +14,8 @@ import pytest
 from scopegate.ir.gateway import Cluster, Forward, Gateway, Listener, PathMatch, Route, RouteMatch
 from support import policy_double
 from support.envoy_process import running_envoy
-from support.raw_http import RawConnection, free_port
+from support.ports import free_port
+from support.raw_http import RawConnection
 from support.upstream import running_upstream
 
 

@@ -15,7 +15,8 @@ from scopegate.ir.gateway import Cluster, UpstreamTls
 from support.certificates import Pki
 from support.h2_client import H2Connection
 from support.h2_upstream import running_h2_upstream
-from support.raw_http import RawConnection, free_port
+from support.ports import free_port
+from support.raw_http import RawConnection
 from support.upstream import running_upstream
 
 from .conftest import Node

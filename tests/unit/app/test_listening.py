@@ -19,17 +19,13 @@ from scopegate.app.listening import (
 from scopegate.app.prefix import Prefix
 from scopegate.app.setting_values import ListenAddress
 from scopegate.app.settings import load_settings
+from support.ports import free_port
 
 
 @pytest.fixture
 def taken() -> Iterator[ListenAddress]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield ListenAddress("127.0.0.1", server.getsockname()[1])
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def test_a_taken_port_names_the_setting_and_the_port(taken: ListenAddress) -> None:
