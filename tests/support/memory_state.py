@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from scopegate.session.shared_state import SharedStateUnavailable, check_entry
 
@@ -19,10 +19,15 @@ class MemoryState:
         self._is_closed = False
 
     async def get(self, key: str) -> bytes | None:
-        check_entry(key)
+        return (await self.get_many((key,))).get(key)
+
+    async def get_many(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        for key in keys:
+            check_entry(key)
         self._check_open()
-        value, expires_at_s = self._entries.get(key, (b"", 0.0))
-        return value if expires_at_s > self._now_s() else None
+        found = {key: self._entries[key] for key in keys if key in self._entries}
+        now_s = self._now_s()
+        return {key: value for key, (value, expires_at_s) in found.items() if expires_at_s > now_s}
 
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:
         check_entry(key, value, ttl_s)

@@ -49,9 +49,11 @@ class EndedSessions:
         A cookie that was written just before the renewal may have come to the browser after the
         renewed one, in a slow answer, and have taken its place. So it stays good.
         """
-        if await self._state.get(_end_key(session)) is not None:
+        end_key, generation_key = _end_key(session), _generation_key(session)
+        found = await self._state.get_many((end_key, generation_key))
+        if end_key in found:
             return True
-        ends_at = await self._state.get(_generation_key(session))
+        ends_at = found.get(generation_key)
         if ends_at is None or now_s < int(ends_at):
             return False
         renewed_at_s = int(ends_at) - RENEWED_GRACE_S

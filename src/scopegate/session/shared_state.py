@@ -5,6 +5,7 @@ It holds marks and leases and sealed values, never anything readable that would 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 KEY_LIMIT_CHARS = 256
@@ -25,6 +26,10 @@ class SharedState(Protocol):
 
     async def get(self, key: str) -> bytes | None:
         """The value, or None when there is none or its time is over."""
+        ...
+
+    async def get_many(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        """The values of those keys that have one, for about the price of one `get`."""
         ...
 
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:

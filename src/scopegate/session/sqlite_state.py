@@ -11,7 +11,7 @@ import asyncio
 import os
 import sqlite3
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -59,9 +59,18 @@ class SqliteState:
         self._is_closed = False
 
     async def get(self, key: str) -> bytes | None:
-        check_entry(key)
-        row = await self._run(lambda c: c.execute(_GET, (key, self._now_s())).fetchone())
-        return bytes(row[0]) if row else None
+        return (await self.get_many((key,))).get(key)
+
+    async def get_many(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        for key in keys:
+            check_entry(key)
+
+        def get(connection: sqlite3.Connection) -> dict[str, bytes]:
+            now_s = self._now_s()
+            rows = {key: connection.execute(_GET, (key, now_s)).fetchone() for key in keys}
+            return {key: bytes(row[0]) for key, row in rows.items() if row}
+
+        return await self._run(get)
 
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:
         check_entry(key, value, ttl_s)
@@ -96,7 +105,7 @@ class SqliteState:
             self._disk.leave()
 
     async def _run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        """Run one statement; retry while another process writes, for half a second."""
+        """Run what takes microseconds; retry while another process writes, for half a second."""
         if self._is_closed:
             raise SharedStateUnavailable("the shared state is closed")
         now_s = asyncio.get_running_loop().time

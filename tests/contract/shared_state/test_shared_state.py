@@ -111,6 +111,20 @@ async def test_keys_are_apart_whatever_they_hold(state: SharedState) -> None:
     for number, key in enumerate(keys):
         await state.put(key, str(number).encode(), 10)
     assert [await state.get(key) for key in keys] == [str(n).encode() for n in range(len(keys))]
+    assert await state.get_many(keys) == {key: str(n).encode() for n, key in enumerate(keys)}
+
+
+async def test_of_many_keys_those_are_found_whose_time_is_not_over(
+    state: SharedState, time: Time
+) -> None:
+    await state.put("short", b"s", 10)
+    await state.put("long", b"", 100)
+    assert await state.get_many(["short", "none", "long"]) == {"short": b"s", "long": b""}
+    time.now_s += 10
+    assert await state.get_many(["short", "none", "long"]) == {"long": b""}
+    assert await state.get_many([]) == {}
+    with pytest.raises(ValueError):
+        await state.get_many(["short", ""])
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+from collections.abc import Mapping, Sequence
+
 import pytest
 
 from scopegate.session.ended_sessions import FOREVER_S, EndedSessions, ended_ttl_s
@@ -126,6 +128,11 @@ class Listening(MemoryState):
     def __init__(self) -> None:
         super().__init__(lambda: NOW_S)
         self.keys: list[str] = []
+        self.questions: list[Sequence[str]] = []
+
+    async def get_many(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        self.questions.append(keys)
+        return await super().get_many(keys)
 
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:
         self.keys.append(key)
@@ -137,5 +144,12 @@ async def test_the_store_does_not_learn_the_id() -> None:
     ended = EndedSessions(state)
     await ended.end(a_session(), NOW_S)
     await ended.supersede(a_session(), NOW_S)
+    assert not await ended.is_ended(a_session(seed=2), NOW_S)
     assert len(state.keys) == 2
-    assert not any(a_session().id in key for key in state.keys)
+    assert not any(a_session().id in key for key in (*state.keys, *state.questions[0]))
+
+
+async def test_a_request_puts_one_question_to_the_store() -> None:
+    state = Listening()
+    assert not await EndedSessions(state).is_ended(a_session(), NOW_S)
+    assert len(state.questions) == 1
