@@ -35,6 +35,9 @@ from scopegate.app.supervisor import Stages, Supervisor
 from scopegate.telemetry.logging import Format, configure_logging, logger
 from scopegate.telemetry.metrics import clear_metrics, open_metrics
 
+WORKER_GRACE_S = 11.0
+"""What a policy worker may take to end: decisions under way four seconds, then refreshes whose
+tokens would be lost four, a disk that hangs two, and one for the rest."""
 LAST_BREATH_S = 2.0
 """How long the children of a killed supervisor may take to be gone."""
 
@@ -138,7 +141,12 @@ def stages_of(settings: Settings, prefix: Prefix, sockets: Sockets) -> Stages:
     )
     workers = tuple(
         _python_child(
-            f"policy-{number}", "scopegate.app.policy_process", settings, sockets, "policy"
+            f"policy-{number}",
+            "scopegate.app.policy_process",
+            settings,
+            sockets,
+            "policy",
+            grace_s=WORKER_GRACE_S,
         )
         for number in range(settings.policy_workers)
     )
@@ -146,7 +154,7 @@ def stages_of(settings: Settings, prefix: Prefix, sockets: Sockets) -> Stages:
 
 
 def _python_child(
-    name: str, module: str, settings: Settings, sockets: Sockets, *serves: str
+    name: str, module: str, settings: Settings, sockets: Sockets, *serves: str, **more: float
 ) -> ChildSpec:
     handover = handover_to(name, settings, sockets, *serves)
     return ChildSpec(
@@ -154,4 +162,5 @@ def _python_child(
         command=(sys.executable, "-m", module),
         environment={**os.environ, VARIABLE: handover.to_text()},
         descriptors=tuple(number for group in handover.descriptors.values() for number in group),
+        **more,
     )

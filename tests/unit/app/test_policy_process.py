@@ -17,9 +17,14 @@ import pytest
 
 from scopegate.app import policy_process
 from scopegate.app.handover import VARIABLE, Handover, handover_to, take_over
-from scopegate.app.listening import open_unix
+from scopegate.app.issuers import WAIT_S
+from scopegate.app.listening import Sockets, open_unix
 from scopegate.app.prefix import Prefix
 from scopegate.app.settings import load_settings
+from scopegate.app.start import stages_of
+from scopegate.policy.application import REFRESHES_LIMIT_S
+from scopegate.policy.facts_client import ANSWER_LIMIT_S
+from scopegate.session.sqlite_state import HANG_LIMIT_S
 
 WORKER = """
 import asyncio, os, sys
@@ -38,7 +43,7 @@ def create_app(handover, client, metrics):
                 if message["type"] == "lifespan.shutdown":
                     return
         if scope["path"] == "/slow":
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.4)
         metrics.decided(plugin_id="p", outcome="allow", reason="ok", seconds=0)
         text = f"{handover.process} {os.getpid()} {handover.settings.log_level}".encode()
         await send({"type": "http.response.start", "status": 200,
@@ -139,7 +144,7 @@ async def test_a_worker_that_is_told_to_end_finishes_and_closes(prefix: Prefix) 
         idle = await Client(prefix).connect()
         await idle.get()
         slow = asyncio.create_task(client.get("/slow"))
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.1)
         worker.send_signal(signal.SIGTERM)
         head, _ = await slow
         assert head.startswith("HTTP/1.1 200 OK")
@@ -147,6 +152,19 @@ async def test_a_worker_that_is_told_to_end_finishes_and_closes(prefix: Prefix) 
         assert (prefix.root / "told-0").read_text() == "closed"
         client.close()
         idle.close()
+
+
+def test_a_worker_is_killed_only_after_all_that_it_may_still_wait_for(prefix: Prefix) -> None:
+    settings = load_settings(None, {"SCOPEGATE_PREFIX": str(prefix.root)})
+    nothing: Sockets = {name: [] for name in ("admin", "status", "policy", "control")}
+    _, workers, _ = stages_of(settings, prefix, nothing)
+    needs_s = policy_process.GRACE_S + REFRESHES_LIMIT_S + HANG_LIMIT_S
+    assert workers
+    assert all(worker.grace_s > needs_s for worker in workers)
+
+
+def test_a_worker_waits_for_control_longer_than_control_waits_for_a_provider() -> None:
+    assert ANSWER_LIMIT_S > WAIT_S
 
 
 def test_the_policy_service_gets_its_folders_and_its_ports(
