@@ -12,6 +12,7 @@ import resource
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -140,12 +141,10 @@ def stages_of(settings: Settings, prefix: Prefix, sockets: Sockets) -> Stages:
         "control", "scopegate.app.control", settings, sockets, "admin", "status", "control"
     )
     workers = tuple(
-        _python_child(
-            f"policy-{number}",
-            "scopegate.app.policy_process",
-            settings,
-            sockets,
-            "policy",
+        replace(
+            _python_child(
+                f"policy-{number}", "scopegate.app.policy_process", settings, sockets, "policy"
+            ),
             grace_s=WORKER_GRACE_S,
         )
         for number in range(settings.policy_workers)
@@ -154,7 +153,7 @@ def stages_of(settings: Settings, prefix: Prefix, sockets: Sockets) -> Stages:
 
 
 def _python_child(
-    name: str, module: str, settings: Settings, sockets: Sockets, *serves: str, **more: float
+    name: str, module: str, settings: Settings, sockets: Sockets, *serves: str
 ) -> ChildSpec:
     handover = handover_to(name, settings, sockets, *serves)
     return ChildSpec(
@@ -162,5 +161,4 @@ def _python_child(
         command=(sys.executable, "-m", module),
         environment={**os.environ, VARIABLE: handover.to_text()},
         descriptors=tuple(number for group in handover.descriptors.values() for number in group),
-        **more,
     )
