@@ -31,6 +31,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from scopegate.envoy import names
+from scopegate.ir import policy_dialogue as dialogue
 
 NO_ROUTE = "no Route matched with those values"
 POLICY_UNAVAILABLE = "policy_unavailable"
@@ -124,7 +125,7 @@ def local_replies() -> hcm.LocalReplyConfig:
                     status_code=UInt32Value(value=meant),
                     headers_to_add=[request_id_header()],
                 )
-                for said, meant in names.FAILURES.items()
+                for meant, said in dialogue.FAILURES.items()
             ),
             hcm.ResponseMapper(filter=_cel(_OUR_OWN), headers_to_add=[request_id_header()]),
             _mapper(_cel(_NOT_CONNECTED_IN_TIME), *_TIMED_OUT),

@@ -1,7 +1,7 @@
 -- Does to a request what the policy service answered. Runs on routes with a policy only.
 --
 -- Nothing gets past this filter that was not decided: that is asked first, and every fault below
--- ends in a refusal. The headers of the answer are described in names.py.
+-- ends in a refusal. The headers of the answer are described in ir/policy_dialogue.py.
 
 local DECIDED = "x-scopegate-decided"
 

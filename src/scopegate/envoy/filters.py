@@ -42,6 +42,7 @@ from scopegate.envoy import names
 from scopegate.envoy.messages import duration, packed
 from scopegate.envoy.route_matches import regex
 from scopegate.envoy.settings import EnvoySettings
+from scopegate.ir import policy_dialogue as dialogue
 from scopegate.ir.gateway import Gateway, GatewayCookie
 
 ASK_RETRIES = 3
@@ -56,21 +57,27 @@ _NOT_THE_CLIENTS = (
     *("x-envoy-external-address", "x-forwarded-path", "x-forwarded-proto"),
 )
 
+
+def _known_of_route(what: str) -> str:
+    """Id and name; no id has a blank."""
+    of = f"%METADATA(ROUTE:{names.METADATA}:{what}"
+    return f"{of})% {of}_name)%"
+
+
 _SUBSTITUTIONS = {
-    names.POLICY: f"%METADATA(ROUTE:{names.METADATA}:policy)%",
-    names.ROUTE: f"%METADATA(ROUTE:{names.METADATA}:route)%",
-    names.SERVICE: f"%METADATA(ROUTE:{names.METADATA}:service)%",
-    names.CLIENT_IP: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
-    names.SCHEME: "%REQ(:SCHEME)%",
-    names.PORT: "%DOWNSTREAM_LOCAL_PORT%",
-    "x-request-id": f"%REQ({names.REQUEST_ID})%",
+    dialogue.POLICY: f"%METADATA(ROUTE:{names.METADATA}:policy)%",
+    dialogue.ROUTE: _known_of_route("route"),
+    dialogue.SERVICE: _known_of_route("service"),
+    dialogue.CLIENT_IP: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+    dialogue.SCHEME: "%REQ(:SCHEME)%",
+    dialogue.REQUEST_ID: f"%REQ({names.REQUEST_ID})%",
 }
 
 
 def extensions(gateway: Gateway, settings: EnvoySettings) -> list[TypedExtensionConfig]:
     """The filters that ECDS hands out, by name."""
-    head = _ask(gateway, settings, "head")
-    body = _ask(gateway, settings, "body")
+    head = _ask(gateway, settings, dialogue.HEAD_PHASE)
+    body = _ask(gateway, settings, dialogue.BODY_PHASE)
     body.with_request_body.CopyFrom(
         BufferSettings(max_request_bytes=settings.body_limit_bytes, allow_partial_message=True)
     )
@@ -158,16 +165,16 @@ def no_trailers() -> HeaderMutationFilter:
 
 def _ask(gateway: Gateway, settings: EnvoySettings, phase: str) -> ExtAuthz:
     """Ask unless it is decided: the answer to the first question switches off the second."""
-    to_upstream = sorted(gateway.upstream_headers) + list(names.APPLIED)
+    to_upstream = sorted(gateway.upstream_headers) + list(dialogue.APPLIED)
     to_client = sorted(gateway.downstream_headers | {"cache-control", "set-cookie"})
-    added = _SUBSTITUTIONS | {names.PHASE: phase}
+    added = _SUBSTITUTIONS | {dialogue.PHASE: phase}
     return ExtAuthz(
         stat_prefix=phase,
         status_on_error=HttpStatus(code=503),
         filter_enabled_metadata=MetadataMatcher(
             filter=names.ANSWERS,
-            path=[MetadataMatcher.PathSegment(key=names.DECIDED)],
-            value=ValueMatcher(string_match=StringMatcher(exact="1")),
+            path=[MetadataMatcher.PathSegment(key=dialogue.DECIDED)],
+            value=ValueMatcher(string_match=StringMatcher(exact=dialogue.YES)),
             invert=True,
         ),
         allowed_headers=ListStringMatcher(patterns=[StringMatcher(safe_regex=regex(".*"))]),
@@ -196,7 +203,7 @@ def _ask(gateway: Gateway, settings: EnvoySettings, phase: str) -> ExtAuthz:
                     patterns=[StringMatcher(safe_regex=regex(_NOT_OURS))]
                 ),
                 allowed_client_headers_on_success=_exactly(to_client),
-                dynamic_metadata_from_headers=_exactly([names.DECIDED]),
+                dynamic_metadata_from_headers=_exactly([dialogue.DECIDED]),
             ),
         ),
     )

@@ -1,4 +1,4 @@
-"""Listeners: addresses, TLS, limits and what happens to every request before routing.
+"""Listeners: addresses, TLS, limits, the chain of filters and the access log.
 
 A listener depends on the node's addresses, certificates and settings and on nothing that the Admin
 API can change: Envoy drains a listener whose resource changes.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog, AccessLogFilter
-from envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation
 from envoy.config.core.v3.address_pb2 import Address, SocketAddress
 from envoy.config.core.v3.base_pb2 import DataSource, TransportSocket
 from envoy.config.core.v3.config_source_pb2 import (
@@ -42,7 +41,6 @@ from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import (
     CommonTlsContext,
     DownstreamTlsContext,
 )
-from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
@@ -52,35 +50,13 @@ from scopegate.envoy.answers import (
     has_arrived,
     local_replies,
     refused_on_arrival,
-    set_header,
 )
+from scopegate.envoy.arrival import on_arrival
 from scopegate.envoy.filters import extension_types, host_without_port, no_trailers
 from scopegate.envoy.messages import duration, packed
-from scopegate.envoy.route_matches import regex
 from scopegate.envoy.routes import table_name
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir import gateway as ir
-
-# What a client must never say: our own words, Envoy's orders to itself, identities, where the
-# request came from (X-Forwarded-For alone stays, our word is appended to it), another path than
-# the one that was decided about. `_` counts as `-`: many servers take them for one.
-# Source: contract openid-connect.md §7, §22 (1).
-STRIPPED_HEADERS = "|".join(
-    (
-        "x[-_]scopegate[-_].*",
-        "x[-_]envoy[-_].*",
-        "x[-_]consumer[-_](?:id|username|custom[-_]id|groups)",
-        "x[-_]credential[-_](?:identifier|username)",
-        "x[-_]anonymous[-_]consumer",
-        "x[-_]authenticated[-_](?:groups|scope|userid)",
-        "x[-_]forwarded[-_](?:[^f].*|f(?:[^o].*)?|fo(?:[^r].*)?|for.+)",
-        "x_forwarded[-_]for|x-forwarded_for",
-        "forwarded",
-        "x[-_]real[-_]ip",
-        "x[-_]kong[-_]request[-_]id",
-        "x[-_]original[-_]url|x[-_]rewrite[-_]url",
-    )
-)
 
 # No header values and no query: either may hold a credential.
 _LOGGED = {
@@ -151,12 +127,12 @@ def _connection_manager(
         use_remote_address=BoolValue(value=True),
         skip_xff_append=True,
         internal_address_config=hcm.HttpConnectionManager.InternalAddressConfig(),
-        # The client's X-Request-Id is its own; ours is made below.
+        # The client's X-Request-Id is its own; ours is made on arrival.
         generate_request_id=BoolValue(value=False),
         early_header_mutation_extensions=[
             TypedExtensionConfig(
                 name="scopegate.arrival",
-                typed_config=packed(EarlyHeaderMutation(mutations=list(_on_arrival(listener)))),
+                typed_config=packed(EarlyHeaderMutation(mutations=list(on_arrival(listener)))),
             )
         ],
         scheme_header_transformation=SchemeHeaderTransformation(
@@ -203,29 +179,6 @@ def _over_ads() -> ConfigSource:
         resource_api_version=ApiVersion.V3,
         initial_fetch_timeout=duration(0),
     )
-
-
-def _on_arrival(listener: ir.Listener) -> Iterator[HeaderMutation]:
-    """What happens to the headers of every request before anything reads them."""
-    ours = StringMatcher(safe_regex=regex(STRIPPED_HEADERS))
-    yield HeaderMutation(remove_on_match=HeaderMutation.RemoveOnMatch(key_matcher=ours))
-    yield from _new_request_id()
-    # The path is normalised by now, and not yet joined to the service's.
-    yield HeaderMutation(append=set_header("X-Forwarded-Path", "%PATH(NQ:PATH)%"))
-    yield HeaderMutation(append=set_header(names.PROTOCOL, "%PROTOCOL%"))
-    if listener.tls is not None:
-        yield HeaderMutation(append=set_header(names.SNI, "%REQUESTED_SERVER_NAME%"))
-
-
-def _new_request_id() -> Iterator[HeaderMutation]:
-    """32 random hexadecimal digits, as Kong's are: the first eight of four random UUIDs."""
-    parts = [f"x-scopegate-id-{number}" for number in range(4)]
-    for part in parts:
-        yield HeaderMutation(append=set_header(part, "%UNIQUE_ID%"))
-    joined = "".join(f"%REQ({part}):8%" for part in parts)
-    yield HeaderMutation(append=set_header(names.REQUEST_ID, joined))
-    for part in parts:
-        yield HeaderMutation(remove=part)
 
 
 def _access_logs(path: str) -> Iterator[AccessLog]:

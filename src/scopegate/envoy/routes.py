@@ -38,6 +38,7 @@ from scopegate.envoy.route_matches import (
     set_whole_path,
 )
 from scopegate.ir import gateway as ir
+from scopegate.ir import policy_dialogue as dialogue
 
 _HOST = f"%DYNAMIC_METADATA({names.METADATA}:host)%"
 _UNASKED = unasked()
@@ -66,7 +67,7 @@ def route_table(gateway: ir.Gateway, listener: ir.Listener) -> RouteConfiguratio
         request_headers_to_remove=[
             names.PROTOCOL,
             names.SNI,
-            *names.APPLIED,
+            *dialogue.APPLIED,
             "x-envoy-external-address",
             "x-envoy-internal",
         ],

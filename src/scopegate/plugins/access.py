@@ -32,6 +32,7 @@ class Request:
     path, query    path without query; query without `?`, still encoded ("" when absent)
     headers        lower-case names in the order of arrival
     client_ip      the address that Envoy trusts as the client's
+    route_…, service_…   what it was routed to, for the log; "" where there is none
     """
 
     method: str
@@ -43,7 +44,9 @@ class Request:
     client_ip: str
     request_id: str
     route_id: str = ""
+    route_name: str = ""
     service_id: str = ""
+    service_name: str = ""
     body: bytes = field(default=b"", repr=False)
     body_state: Body = Body.NOT_READ
 

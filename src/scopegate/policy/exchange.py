@@ -1,22 +1,22 @@
 """The exchange with Envoy: its question becomes a `Request`, an outcome becomes the answer.
 
-Names on the wire are fixed together with `scopegate.envoy` (the ext_authz filters there). Envoy
-strips `x-scopegate-*` from what clients send before anything else, so what arrives here is Envoy's.
+The names on the wire are those of `ir/policy_dialogue.py`. Envoy strips `x-scopegate-*` from what
+clients send before anything else, so what arrives here is Envoy's.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from scopegate.ir import policy_dialogue as dialogue
 from scopegate.plugins.access import Body, Continue, Header, Request
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5 allows the tab
 _ENVOYS_OWN = (b"x-scopegate-", b"x-envoy-")
 _FAILURES_FROM = 500
-_FAILURE_SHIFT = 20
 _NOT_THE_CLIENTS = frozenset({b"host", b"content-length"})
 
 WireHeader = tuple[bytes, bytes]
@@ -45,48 +45,59 @@ class Answer:
 
 def read_question(scope: Mapping[str, Any], body: bytes) -> Question:
     """The question in an ASGI scope. Raises MalformedQuestion."""
-    own: dict[bytes, str] = {}
+    own: dict[str, str] = {}
     headers: list[Header] = []
     for name, value in scope["headers"]:
         text = value.decode("latin-1")
         if name.startswith(_ENVOYS_OWN) or name in _NOT_THE_CLIENTS:
-            own[name] = text
+            own[name.decode("latin-1")] = text
         else:
             headers.append((name.decode("latin-1"), text))
+    route_id, route_name = _id_and_name(own.get(dialogue.ROUTE, ""))
+    service_id, service_name = _id_and_name(own.get(dialogue.SERVICE, ""))
     try:
-        phase = own[b"x-scopegate-phase"]
+        phase = own[dialogue.PHASE]
         request = Request(
             method=scope["method"],
-            scheme=own[b"x-scopegate-scheme"],
-            host=own[b"host"],
+            scheme=own[dialogue.SCHEME],
+            host=own["host"],
             path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
             headers=tuple(headers),
-            client_ip=own[b"x-scopegate-client-ip"],
+            client_ip=own[dialogue.CLIENT_IP],
             request_id=_request_id(headers),
-            route_id=own.get(b"x-scopegate-route", ""),
-            service_id=own.get(b"x-scopegate-service", ""),
+            route_id=route_id,
+            route_name=route_name,
+            service_id=service_id,
+            service_name=service_name,
             body=body,
             body_state=_body_state(phase, own),
         )
-        return Question(policy_id=own[b"x-scopegate-policy"], request=request)
+        return Question(policy_id=own[dialogue.POLICY], request=request)
     except KeyError as missing:
         raise MalformedQuestion(f"no {missing.args[0]!r} in the question") from None
 
 
+def _id_and_name(text: str) -> tuple[str, str]:
+    """Of a route or service; each "" where there is none."""
+    id_, _, name = text.partition(" ")
+    # It goes into the log only: what is not UTF-8 must not cost anybody an answer.
+    return id_, name if name.isascii() else name.encode("latin-1").decode("utf-8", "replace")
+
+
 def _request_id(headers: Iterable[Header]) -> str:
     for name, value in headers:
-        if name == "x-request-id":
+        if name == dialogue.REQUEST_ID:
             return value
-    raise KeyError("x-request-id")
+    raise KeyError(dialogue.REQUEST_ID)
 
 
-def _body_state(phase: str, own: Mapping[bytes, str]) -> Body:
-    if phase == "head":
+def _body_state(phase: str, own: Mapping[str, str]) -> Body:
+    if phase == dialogue.HEAD_PHASE:
         return Body.NOT_READ
-    if phase != "body":
+    if phase != dialogue.BODY_PHASE:
         raise MalformedQuestion("the phase is neither head nor body")
-    cut = own.get(b"x-envoy-auth-partial-body") == "true"
+    cut = own.get(dialogue.BODY_IS_CUT) == "true"
     return Body.TOO_LARGE if cut else Body.WHOLE
 
 
@@ -97,22 +108,14 @@ def undecided() -> Answer:
 
 def let_through(outcome: Continue) -> Answer:
     """Yes, with the changes that the upstream is to see and the cookies that the client gets."""
-    headers: list[WireHeader] = [(b"content-length", b"0"), (b"x-scopegate-decided", b"1")]
-    headers += _encoded(outcome.set_headers)
+    headers: list[WireHeader] = [(b"content-length", b"0")]
+    headers += _encoded([(dialogue.DECIDED, dialogue.YES), *outcome.set_headers])
     set_names = {name for name, _ in outcome.set_headers}
     # A name that is set replaces the client's; removing it as well would take ours away.
     remove = [name for name in outcome.remove_headers if name not in set_names]
     if remove:
-        headers.append((b"x-envoy-auth-headers-to-remove", ",".join(remove).encode("latin-1")))
-    if outcome.target is not None:
-        headers += _encoded([("x-scopegate-target", outcome.target)])
-    if outcome.method is not None:
-        headers.append((b"x-scopegate-method", outcome.method.encode("ascii")))
-    if outcome.drop_body:
-        headers.append((b"x-scopegate-body", b"drop"))
-    if outcome.body_cuts:
-        cuts = ",".join(f"{start}-{end}" for start, end in outcome.body_cuts)
-        headers.append((b"x-scopegate-body-cut", cuts.encode("ascii")))
+        headers += _encoded([(dialogue.REMOVE, ",".join(remove))])
+    headers += _encoded(_changes(outcome))
     headers += _encoded(outcome.response_headers)
     if any(name == "set-cookie" for name, _ in outcome.response_headers):
         # The answer is the upstream's, and may be for everybody; a cookie in it never is, and a
@@ -121,16 +124,28 @@ def let_through(outcome: Continue) -> Answer:
     return Answer(200, tuple(headers))
 
 
+def _changes(outcome: Continue) -> Iterator[Header]:
+    """What `apply.lua` does to the request."""
+    if outcome.target is not None:
+        yield dialogue.TARGET, outcome.target
+    if outcome.method is not None:
+        yield dialogue.METHOD, outcome.method
+    if outcome.drop_body:
+        yield dialogue.BODY, dialogue.DROP
+    if outcome.body_cuts:
+        yield dialogue.BODY_CUT, ",".join(f"{start}-{end}" for start, end in outcome.body_cuts)
+
+
 def answer_client(
     status: int, content_type: str, body: bytes, headers: Iterable[Header] = ()
 ) -> Answer:
     """An answer that goes to the client instead of the upstream's; never cached.
 
     Envoy takes a status from 500 on for a failure of this service and answers in its own words, so
-    500 to 504 travel as 480 to 484 (`FAILURES` in `scopegate.envoy.names`).
+    it travels as another one.
     """
     if status >= _FAILURES_FROM:
-        status -= _FAILURE_SHIFT
+        status = dialogue.FAILURES.get(status, dialogue.FAILURES[500])
     wire: list[WireHeader] = [
         (b"content-type", content_type.encode("ascii")),
         (b"content-length", str(len(body)).encode("ascii")),

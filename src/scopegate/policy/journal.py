@@ -109,6 +109,8 @@ class Journal:
                 "route": request.route_id,
                 "service": request.service_id,
             }
+            names = {"route_name": request.route_name, "service_name": request.service_name}
+            fields |= {key: name for key, name in names.items() if name}
         if plugin_id:
             fields["plugin"] = plugin_id
         getattr(self._log, line.level)(line.event, **fields)

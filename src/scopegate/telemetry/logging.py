@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import select
 import sys
 from collections.abc import Callable, MutableMapping
@@ -44,6 +45,7 @@ _QUIET_LIBRARIES = {
     "sqlalchemy": logging.WARNING,
     "aiosqlite": logging.WARNING,
 }
+_LINE_ENDS_AND_CONTROLS = re.compile("[\x7f-\x9f\u2028\u2029]")
 _FIRST = ("time", "level", "event", "process", "request_id", "reason", "status")
 
 
@@ -139,7 +141,9 @@ def _redact(_: Any, __: str, event: Event) -> Event:
 
 
 def _json(_: Any, __: str, event: Event) -> str:
-    return json.dumps(_ordered(event), ensure_ascii=False, default=str)
+    line = json.dumps(_ordered(event), ensure_ascii=False, default=str)
+    # JSON leaves these as they are; some readers end a line there, some terminals obey them.
+    return _LINE_ENDS_AND_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def _ordered(event: Event) -> Event:

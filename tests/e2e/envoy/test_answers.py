@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from scopegate.envoy.names import FAILURES
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import Cluster, Gateway, Listener, Refuse
+from scopegate.ir.policy_dialogue import FAILURES
 from support.envoy_process import running_envoy
 from support.policy_double import Verdict
 from support.ports import free_port
@@ -298,7 +298,7 @@ async def test_no_access_log_unless_it_is_wanted(node: Node):
     assert "quiet" not in node.envoy.log
 
 
-@pytest.mark.parametrize(("said", "meant"), FAILURES.items())
+@pytest.mark.parametrize(("meant", "said"), FAILURES.items())
 async def test_a_policys_own_failure_reaches_the_client(node: Node, said: int, meant: int):
     await node.serve(node.protected("/"))
     headers = [("content-type", "text/html"), ("retry-after", "7"), ("set-cookie", "a=1")]

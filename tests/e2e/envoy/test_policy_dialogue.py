@@ -55,9 +55,21 @@ async def test_a_question_says_what_the_decision_needs(guarded: Node):
     assert said["x-scopegate-service"] == "service-id"
     assert said["x-scopegate-client-ip"] == "127.0.0.1"
     assert said["x-scopegate-scheme"] == "http"
-    assert said["x-scopegate-port"] == str(guarded.plain)
     assert said["x-request-id"] == reply.one("x-kong-request-id")
     assert not {"x-scopegate-protocol", "x-forwarded-proto"} & said.keys()
+
+
+async def test_a_question_names_route_and_service_in_any_letters(node: Node):
+    name = "größe-价格-\u0085\u2028\u009b"
+    known = {"route_name": name, "service_id": "service-id", "service_name": "a" * 2000}
+    await node.serve(node.protected("/named", **known), node.protected("/nameless"))
+    assert (await node.ask("/named")).status == 200
+    assert (await node.ask("/nameless")).status == 200
+    named, nameless = node.policy.asked
+    assert (named.one("x-scopegate-route") or "").encode("latin-1").decode() == f"route-id {name}"
+    assert named.one("x-scopegate-service") == f"service-id {'a' * 2000}"
+    assert nameless.one("x-scopegate-route") == "route-id"
+    assert nameless.one("x-scopegate-service") in (None, "")
 
 
 async def test_a_route_without_policy_is_not_asked_about(guarded: Node):

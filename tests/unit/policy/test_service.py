@@ -206,13 +206,16 @@ async def test_people_get_a_page_and_programs_json(
 async def test_a_refusal_is_one_line_with_its_reason_and_the_request(
     tmp_path: Path, recorder: Recorder
 ) -> None:
-    await Service(tmp_path, recorder, Say(REFUSAL)).ask()
+    route, service = ("x-scopegate-route", "r-1 orders"), ("x-scopegate-service", "s-1")
+    await Service(tmp_path, recorder, Say(REFUSAL)).ask(route, service)
     [(level, event, fields)] = recorder.lines
     assert level == "warning"
     assert event == "[say] required scopes were not found [ a ]"
     assert fields["reason"] == "scopes_missing"
     assert fields["request_id"] == "0" * 32
     assert fields["path"] == "/a%20b"
+    assert (fields["route"], fields["route_name"], fields["service"]) == ("r-1", "orders", "s-1")
+    assert "service_name" not in fields, "it has none"
     assert recorder.decisions == [("deny", "scopes_missing")]
 
 

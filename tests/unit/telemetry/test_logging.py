@@ -101,6 +101,16 @@ def test_a_line_feed_in_a_value_makes_no_second_line(tmp_path: Path) -> None:
     assert "a\\x0ab" in line
 
 
+@pytest.mark.parametrize("letter", ["\x7f", "\x85", "\x9b", "\u2028", "\u2029"])
+def test_what_some_readers_take_for_a_line_end_or_an_order_is_escaped(
+    tmp_path: Path, letter: str
+) -> None:
+    program = f"logger().info('refused', route_name='größe{letter}x')"
+    (line,) = written(tmp_path, program)
+    assert letter not in line
+    assert json.loads(line)["route_name"] == f"größe{letter}x"
+
+
 def test_on_a_terminal_what_is_looked_for_stands_first(tmp_path: Path) -> None:
     program = "logger().warning('no', client_ip='::1', status=403, reason='x', request_id='r1')"
     (line,) = written(tmp_path, program, style="console")

@@ -1,7 +1,8 @@
 """Headers up to the upstream and down to the client. Source: contract openid-connect.md §8.
 
 Everything that this plugin may set is first taken out of what the client sent, whatever case it is
-written in and with `_` for `-`: a header that looks like ours is ours.
+written in and with `_` for `-`: a header that looks like ours is ours. What no client may send at
+all is taken away earlier: `envoy/arrival.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from scopegate.plugins.access import Header, LogLine
 from scopegate.plugins.openid_connect.bearer import header_name
 from scopegate.plugins.openid_connect.identity import Identity, look_up
 
-# Set by Kong's authentication plugins; nobody else may.
+# Set by Kong's authentication plugins; nobody else may (envoy/arrival.py sees to it).
 IDENTITY_HEADERS = frozenset(
     {
         "x-consumer-id",

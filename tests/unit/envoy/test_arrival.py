@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
 
-from scopegate.envoy.listeners import STRIPPED_HEADERS
+from scopegate.envoy.arrival import STRIPPED_HEADERS
+from scopegate.plugins.openid_connect.headers import IDENTITY_HEADERS
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,12 @@ from scopegate.envoy.listeners import STRIPPED_HEADERS
 )
 def test_stripped(name: str):
     assert re.fullmatch(STRIPPED_HEADERS, name)
+
+
+@pytest.mark.parametrize("name", sorted(IDENTITY_HEADERS))
+def test_identities_are_stripped_in_every_spelling(name: str):
+    for spelled in itertools.product(*("-_" if letter == "-" else letter for letter in name)):
+        assert re.fullmatch(STRIPPED_HEADERS, "".join(spelled))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+"""What Envoy and the policy service must both know of their dialogue: HTTP, over a Unix socket.
+
+The question carries the client's method, path and headers, and ours: PHASE, POLICY, ROUTE and
+SERVICE (id, and behind a blank the name where there is one, UTF-8), CLIENT_IP, SCHEME, REQUEST_ID.
+What clients send under such names is gone long before (`envoy/arrival.py`).
+
+An answer 200 lets the request go on when it has `DECIDED: YES`; without it Envoy asks again with
+the body. It may carry the headers for the upstream and the client that the gateway names,
+`set-cookie` and `cache-control` for the client, REMOVE (names, joined by commas), and what
+`apply.lua` does:
+
+    TARGET     path and query for the upstream, as the client would have sent them
+    METHOD     for the upstream
+    BODY       DROP: the upstream gets none
+    BODY_CUT   `start-end[,start-end]`: offsets in bytes, the end not included, to be taken out
+
+Every other status is the answer to the client. Of a status from 500 on Envoy believes that the
+service itself has failed, and answers 503 in its own words; so those of FAILURES travel in other
+clothes.
+"""
+
+PHASE = "x-scopegate-phase"
+HEAD_PHASE, BODY_PHASE = "head", "body"
+"""The first question, and the second with what was buffered of the body."""
+
+POLICY = "x-scopegate-policy"
+ROUTE = "x-scopegate-route"
+SERVICE = "x-scopegate-service"
+CLIENT_IP = "x-scopegate-client-ip"
+SCHEME = "x-scopegate-scheme"
+REQUEST_ID = "x-request-id"
+"""The id that the answer has as X-Kong-Request-Id."""
+
+BODY_IS_CUT = "x-envoy-auth-partial-body"
+"""Envoy's own word: `true` when the body was too long to be buffered."""
+
+DECIDED, YES = "x-scopegate-decided", "1"
+TARGET = "x-scopegate-target"
+METHOD = "x-scopegate-method"
+BODY, DROP = "x-scopegate-body", "drop"
+BODY_CUT = "x-scopegate-body-cut"
+APPLIED = (TARGET, METHOD, BODY, BODY_CUT)
+"""What is done to the request and goes no further."""
+
+REMOVE = "x-envoy-auth-headers-to-remove"
+"""Envoy's own word, too."""
+
+FAILURES = {500 + number: 480 + number for number in range(5)}
+"""Status that the client is told → status that the policy service says in its place."""
