@@ -175,7 +175,12 @@ def set_chunked(
     )
 
 
-def expire_cookie(
+def expire_cookie(settings: CookieSettings, *, https: bool) -> str:
+    """The Set-Cookie value that removes a cookie that is never chunked."""
+    return _expired(settings.name, _attributes(settings, https=https))
+
+
+def expire_chunked(
     settings: CookieSettings, cookie_header: str | None, *, https: bool
 ) -> tuple[str, ...]:
     """Set-Cookie values that remove the cookie and every chunk of it that the request brought.
@@ -192,11 +197,12 @@ def expire_cookie(
 
 
 def without_cookies(cookie_header: str | None, names: Iterable[str]) -> str | None:
-    """The Cookie header for the upstream: no gateway cookie and no chunk of one; None when empty.
+    """The Cookie header for the upstream without the cookies of these names; None when empty.
 
-    All others stay byte for byte; beyond PIECES_LIMIT none does.
+    Of a chunked cookie all names are to be given (`chunk_names`). All others stay byte for byte;
+    beyond PIECES_LIMIT none does.
     """
-    ours = {chunk for name in names for chunk in chunk_names(name)}
+    ours = frozenset(names)
     if cookie_header is None or not any(name in cookie_header for name in ours):
         return cookie_header or None
     if cookie_header.count(";") + cookie_header.count(",") > PIECES_LIMIT:

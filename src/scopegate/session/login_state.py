@@ -212,9 +212,9 @@ class PendingLogins:
             redirect_uri=opened.redirect_uri,
         )
 
-    def expire(self, cookie_header: str | None, *, https: bool) -> tuple[str, ...]:
-        """Set-Cookie values that make the browser forget its secret, and all its pending logins."""
-        return expire_cookie(self._settings, cookie_header, https=https)
+    def expire(self, *, https: bool) -> str:
+        """A Set-Cookie value: the browser forgets its secret, and with it all pending logins."""
+        return expire_cookie(self._settings, https=https)
 
     def _browser(self, cookie_header: str | None, now_s: int) -> _Browser | None:
         sealed = read_cookie(cookie_header, self._settings.name)

@@ -13,7 +13,7 @@ from enum import Enum
 from scopegate.session.cookies import (
     CookieSettings,
     SessionTooLarge,
-    expire_cookie,
+    expire_chunked,
     read_chunked,
     set_chunked,
 )
@@ -158,7 +158,7 @@ class SessionCookie:
 
         That alone does not end it: a copy of the cookie still opens. See EndedSessions.
         """
-        return expire_cookie(self._settings, cookie_header, https=https)
+        return expire_chunked(self._settings, cookie_header, https=https)
 
     def _associated_data(self, bound: Mapping[str, str]) -> bytes:
         pairs = [text for pair in sorted(bound.items()) for text in pair]

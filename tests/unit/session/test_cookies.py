@@ -12,6 +12,7 @@ from scopegate.session.cookies import (
     CookieSettings,
     SessionTooLarge,
     chunk_names,
+    expire_chunked,
     expire_cookie,
     read_chunked,
     read_cookie,
@@ -22,6 +23,7 @@ from scopegate.session.cookies import (
 from unit.session.examples import Browser
 
 SESSION = CookieSettings("session")
+OURS = (*chunk_names("session"), "authorization")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_any_header_is_read_without_a_crash(header: str) -> None:
         read_chunked(header, "session")
     except CookieRepeated:
         assert header.count("session") > 1
-    without_cookies(header, ["session"])
+    without_cookies(header, chunk_names("session"))
 
 
 def test_the_default_cookie() -> None:
@@ -238,7 +240,7 @@ def test_removal_expires_every_chunk_that_is_there() -> None:
     settings = CookieSettings("session", path="/a", domain="example.org")
     browser = Browser()
     browser.take(set_chunked(settings, "x" * 30000, None, https=True))
-    lines = expire_cookie(settings, browser.header, https=True)
+    lines = expire_chunked(settings, browser.header, https=True)
     assert len(lines) == 8
     assert lines[0] == (
         "session=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
@@ -246,7 +248,13 @@ def test_removal_expires_every_chunk_that_is_there() -> None:
     )
     browser.take(lines)
     assert browser.cookies == {}
-    assert len(expire_cookie(settings, None, https=True)) == 1
+    assert len(expire_chunked(settings, None, https=True)) == 1
+
+
+def test_removal_of_a_cookie_without_chunks_is_one_line() -> None:
+    assert expire_cookie(CookieSettings("login"), https=False) == (
+        "login=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; HttpOnly; SameSite=Lax"
+    )
 
 
 @pytest.mark.parametrize(
@@ -273,11 +281,12 @@ def test_removal_expires_every_chunk_that_is_there() -> None:
         ("a=1;\xa0session=x", "a=1"),
         ("a=1; session", "a=1"),
         ("session10=b; sessions=c; Session=d", "session10=b; sessions=c; Session=d"),
+        ("authorization=x; authorization2=b", "authorization2=b"),
         ('weird="a, b"; x=y,z;; c', 'weird="a, b"; x=y,z;; c'),
     ],
 )
 def test_the_upstream_gets_every_cookie_but_ours(header: str | None, expected: str | None) -> None:
-    assert without_cookies(header, ["session", "authorization"]) == expected
+    assert without_cookies(header, OURS) == expected
 
 
 @given(
@@ -293,7 +302,7 @@ def test_no_gateway_cookie_is_left_and_no_other_is_lost(
     pieces: list[tuple[str, str, str]],
 ) -> None:
     header = "".join(f"{name}={value}{boundary}" for name, value, boundary in pieces)
-    left = without_cookies(header, ["session", "authorization"]) or ""
+    left = without_cookies(header, OURS) or ""
     assert [piece.strip() for piece in left.replace(",", ";").split(";") if piece.strip()] == [
         f"{name}={value}" for name, value, _ in pieces if name in ("a", "b", "sessionx")
     ]
@@ -301,8 +310,8 @@ def test_no_gateway_cookie_is_left_and_no_other_is_lost(
 
 def test_of_more_cookies_than_a_browser_sends_none_goes_on_beside_ours() -> None:
     many = "; ".join(f"a{number}=1" for number in range(PIECES_LIMIT + 2))
-    assert without_cookies(many, ["session"]) == many
-    assert without_cookies(f"{many}; session=1x", ["session"]) is None
+    assert without_cookies(many, chunk_names("session")) == many
+    assert without_cookies(f"{many}; session=1x", chunk_names("session")) is None
 
 
 @pytest.mark.parametrize(
@@ -313,6 +322,6 @@ def test_a_header_made_of_pieces_costs_little(header: str) -> None:
     started_s = time.process_time()
     read_chunked(header, "session")
     read_cookie(header, "authorization")
-    without_cookies(header, ["session", "authorization"])
+    without_cookies(header, OURS)
     # A few hundredths of a second.
     assert time.process_time() - started_s < 0.25

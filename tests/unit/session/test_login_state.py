@@ -325,5 +325,5 @@ def test_a_long_page_that_is_its_own_redirect_uri_fits_once() -> None:
 
 def test_expiring_makes_the_browser_forget_its_secret() -> None:
     browser = browser_with(begin())
-    browser.take(logins().expire(browser.header, https=True))
+    browser.take((logins().expire(https=True),))
     assert browser.cookies == {}

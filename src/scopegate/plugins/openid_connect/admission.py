@@ -144,7 +144,7 @@ class Admission:
         self._down = HeaderRules.from_config(config, "downstream")
         self._stripping = Stripping(
             ours=self._up.names | IDENTITY_HEADERS | sessions.upstream_names,
-            cookies=(sessions.cookie_name, login.cookie_name),
+            cookies=(*sessions.cookie_names, login.cookie_name),
             places=(*places, *clients.places()),
         )
         self._login_action = LoginAction.from_config(config)

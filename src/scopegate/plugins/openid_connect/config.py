@@ -133,20 +133,27 @@ def _secrets_have_clients(config: Config) -> Mapping[str, str]:
     return {}
 
 
-def _not_a_cookie_of(gateway_cookie: str, other: str) -> EntityCheck:
-    """`other` must not name the gateway's cookie, nor a cookie that continues it."""
+def _not_the_session_cookie(other: str) -> EntityCheck:
+    """`other` must not name the session cookie, nor a cookie that continues it."""
 
     def fault(config: Config) -> Mapping[str, str]:
-        ours = chunk_names(config[gateway_cookie])
-        name = config[other]
-        if name is None or (name not in ours and ours[0] not in chunk_names(name)):
+        if config[other] not in chunk_names(config["session_cookie_name"]):
             return {}
         return {
-            other: f"must differ from {gateway_cookie}, "
-            f"also with a digit from 2 to {CHUNK_LIMIT} behind either"
+            other: "must differ from session_cookie_name, "
+            f"also with a digit from 2 to {CHUNK_LIMIT} behind it"
         }
 
-    return Holds((gateway_cookie, other), fault)
+    return Holds(("session_cookie_name", other), fault)
+
+
+def _not_the_login_cookie(other: str) -> EntityCheck:
+    def fault(config: Config) -> Mapping[str, str]:
+        if config[other] != config["authorization_cookie_name"]:
+            return {}
+        return {other: "must differ from authorization_cookie_name"}
+
+    return Holds(("authorization_cookie_name", other), fault)
 
 
 def _browsers_take(cookie: str) -> EntityCheck:
@@ -177,11 +184,11 @@ _CHECKS: tuple[EntityCheck, ...] = (
     Holds(("auth_methods",), _some_built_method),
     Holds(("bearer_token_param_type", "bearer_token_cookie_name"), _named_bearer_cookie),
     Holds(("client_id", "client_secret"), _secrets_have_clients),
-    _not_a_cookie_of("session_cookie_name", "authorization_cookie_name"),
-    _not_a_cookie_of("session_cookie_name", "bearer_token_cookie_name"),
-    _not_a_cookie_of("session_cookie_name", "jwt_session_cookie"),
-    _not_a_cookie_of("authorization_cookie_name", "bearer_token_cookie_name"),
-    _not_a_cookie_of("authorization_cookie_name", "jwt_session_cookie"),
+    _not_the_session_cookie("authorization_cookie_name"),
+    _not_the_session_cookie("bearer_token_cookie_name"),
+    _not_the_session_cookie("jwt_session_cookie"),
+    _not_the_login_cookie("bearer_token_cookie_name"),
+    _not_the_login_cookie("jwt_session_cookie"),
     _browsers_take("session_cookie"),
     _browsers_take("authorization_cookie"),
     _pairs("discovery_headers"),

@@ -225,9 +225,7 @@ class Login:
 
     def forget(self, request: Request) -> list[Header]:
         """Set-Cookie headers that end all pending logins of the browser."""
-        https = request.scheme == "https"
-        values = self._pending.expire(request.header("cookie"), https=https)
-        return [("set-cookie", value) for value in values]
+        return [("set-cookie", self._pending.expire(https=request.scheme == "https"))]
 
 
 def _decoded(path: str) -> str:

@@ -13,7 +13,7 @@ from scopegate.plugins.access import Header, Request
 from scopegate.plugins.openid_connect.headers import session_header
 from scopegate.plugins.openid_connect.identity import Identity
 from scopegate.plugins.ports import Ports
-from scopegate.session.cookies import CookieSettings, without_cookies
+from scopegate.session.cookies import CookieSettings, chunk_names, without_cookies
 from scopegate.session.ended_sessions import EndedSessions
 from scopegate.session.sealing import KeyRing, RingKey
 from scopegate.session.session import (
@@ -89,13 +89,13 @@ class Sessions:
 
     def brought_by(self, request: Request) -> bool:
         """Whether the request brings a session cookie or a chunk of one."""
-        changed, _ = cookies_for_upstream(request, (self.cookie_name,))
+        changed, _ = cookies_for_upstream(request, self.cookie_names)
         return changed
 
     @property
-    def cookie_name(self) -> str:
-        """The name of the session cookie."""
-        return self._settings.name
+    def cookie_names(self) -> tuple[str, ...]:
+        """The names of the session cookie and its chunks."""
+        return chunk_names(self._settings.name)
 
     async def open(self, request: Request) -> OpenSession | Absent:
         """The live session of a request. Raises CookieRepeated, SharedStateUnavailable."""
@@ -218,7 +218,7 @@ class Sessions:
 
 
 def cookies_for_upstream(request: Request, names: Sequence[str]) -> tuple[bool, str | None]:
-    """(whether the Cookie header changes, what is left of it): gateway cookies stay here."""
+    """(whether the Cookie header changes, what is left of it without those cookies)."""
     header = request.header("cookie")
     left = without_cookies(header, names)
     return left != header, left
