@@ -61,6 +61,7 @@ def create_app(
         await ports.refreshes.drain(REFRESHES_LIMIT_S)
         await facts.close()
         await shared.close()
+        library.close()
 
     library = PolicyLibrary(policy_dir, prepare)
     return PolicyService(library, Journal(log, metrics), DECISION_LIMIT_S, close)

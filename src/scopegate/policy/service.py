@@ -71,7 +71,7 @@ class PolicyService:
                 raise exchange.MalformedQuestion("the body is over the limit")
             question = exchange.read_question(scope, body)
             policy_id, request = question.policy_id, question.request
-            step, outcome = await self._decide(self._library.get(policy_id), request)
+            step, outcome = await self._decide(await self._library.get(policy_id), request)
         except PolicyUnusable as problem:
             outcome = Refusal(503, "policy_unusable", str(problem), UNEXPECTED, retry_after_s=1)
         except TimeoutError:
