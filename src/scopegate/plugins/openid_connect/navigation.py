@@ -10,6 +10,8 @@ from __future__ import annotations
 from scopegate.plugins.access import Request
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
+_ACCEPT_LIMIT_CHARS = 4096
+"""No browser says so much; to go through it all would be somebody's work for us."""
 _PAGES = ("text/html", "application/xhtml+xml", "text/*", "*/*")
 
 
@@ -26,7 +28,8 @@ def is_navigation(request: Request) -> bool:
         return False
     if (request.header("content-type") or "").lower().startswith("application/grpc"):
         return False
-    return not _wants_only_json(request.header("accept") or "")
+    accept = request.header("accept") or ""
+    return len(accept) <= _ACCEPT_LIMIT_CHARS and not _wants_only_json(accept)
 
 
 def _wants_only_json(accept: str) -> bool:

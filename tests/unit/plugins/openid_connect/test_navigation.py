@@ -2,21 +2,14 @@ import pytest
 
 from scopegate.plugins.access import Request
 from scopegate.plugins.openid_connect.navigation import is_navigation
+from support.plugin_requests import plugin_request
 
 BROWSER_ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
 def request(method: str = "GET", **headers: str) -> Request:
-    return Request(
-        method=method,
-        scheme="http",
-        host="a.example",
-        path="/",
-        query="",
-        headers=tuple((name.replace("_", "-"), value) for name, value in headers.items()),
-        client_ip="192.0.2.1",
-        request_id="r",
-    )
+    pairs = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    return plugin_request(method=method, headers=pairs)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +36,7 @@ def test_a_browser_that_goes_somewhere_and_plain_curl_are_navigations(asked: Req
         request(x_requested_with="XMLHttpRequest"),
         request(accept="application/json"),
         request(accept="application/problem+json, application/json;q=0.9"),
+        request(accept=BROWSER_ACCEPT + "," * 4096),
         request(upgrade="websocket"),
         request("POST"),
         request("DELETE"),
