@@ -16,23 +16,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-Headers = list[tuple[str, str]]
+from support.header_lines import HeaderLines, Headers
+
 DECIDED = ("x-scopegate-decided", "1")
 
 
 @dataclass
-class Asked:
+class Asked(HeaderLines):
     """A question as Envoy put it."""
 
     method: str
     target: str
     headers: Headers
     body: bytes
-
-    def one(self, name: str) -> str | None:
-        values = [value for key, value in self.headers if key == name]
-        assert len(values) < 2, f"{name} came {len(values)} times"
-        return values[0] if values else None
 
 
 @dataclass

@@ -5,24 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-Headers = list[tuple[str, str]]
+from support.header_lines import HeaderLines, Headers
 
 
 @dataclass
-class Reply:
-    """An answer as it came; header names in lower case, in their order, none joined."""
+class Reply(HeaderLines):
+    """An answer as it came."""
 
     status: int
     headers: Headers
     body: bytes
-
-    def all(self, name: str) -> list[str]:
-        return [value for key, value in self.headers if key == name]
-
-    def one(self, name: str) -> str | None:
-        values = self.all(name)
-        assert len(values) < 2, f"{name} came {len(values)} times"
-        return values[0] if values else None
 
 
 class RawConnection:

@@ -14,23 +14,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from support.header_lines import HeaderLines, Headers
+
 
 @dataclass
-class Received:
-    """A request; header names in lower case, in their order, none joined."""
+class Received(HeaderLines):
+    """A request as it came."""
 
     method: str
     target: str
-    headers: list[tuple[str, str]]
+    headers: Headers
     body: bytes = b""
-
-    def all(self, name: str) -> list[str]:
-        return [value for key, value in self.headers if key == name]
-
-    def one(self, name: str) -> str | None:
-        values = self.all(name)
-        assert len(values) < 2, f"{name} came {len(values)} times"
-        return values[0] if values else None
 
 
 @dataclass

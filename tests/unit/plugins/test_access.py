@@ -5,23 +5,14 @@ from __future__ import annotations
 import pytest
 
 from scopegate.ir.policy import Step
-from scopegate.plugins.access import Continue, Redirect, Refusal, Request, Respond
+from scopegate.plugins.access import Continue, Redirect, Refusal, Respond
 from scopegate.plugins.openid_connect.arguments import Arguments
 from scopegate.policy.exchange import Answer, Question
+from support.plugin_requests import plugin_request
 
 SECRET = "veryS3cret"
 HEADERS = (("authorization", f"Bearer {SECRET}"),)
-REQUEST = Request(
-    method="POST",
-    scheme="https",
-    host="a.example",
-    path="/",
-    query=f"code={SECRET}",
-    headers=HEADERS,
-    client_ip="192.0.2.1",
-    request_id="r",
-    body=SECRET.encode(),
-)
+REQUEST = plugin_request(query=f"code={SECRET}", headers=HEADERS, body=SECRET.encode())
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from scopegate.plugins.access import Body, Request
 from scopegate.plugins.openid_connect.arguments import Arguments, BodyWanted, query_without
+from support.plugin_requests import plugin_request
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json; charset=utf-8"
@@ -20,18 +21,7 @@ def request(
     method: str = "POST",
 ) -> Request:
     headers = (("content-type", content_type),) if content_type else ()
-    return Request(
-        method=method,
-        scheme="http",
-        host="a.example",
-        path="/",
-        query=query,
-        headers=headers,
-        client_ip="192.0.2.1",
-        request_id="r",
-        body=body,
-        body_state=state,
-    )
+    return plugin_request(method=method, query=query, headers=headers, body=body, body_state=state)
 
 
 def cut(body: bytes, cuts: tuple[tuple[int, int], ...]) -> bytes:

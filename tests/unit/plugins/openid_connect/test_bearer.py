@@ -2,9 +2,10 @@ from typing import Any
 
 import pytest
 
-from scopegate.plugins.access import Body, Request
+from scopegate.plugins.access import Body
 from scopegate.plugins.openid_connect.arguments import Arguments, BodyWanted
 from scopegate.plugins.openid_connect.bearer import BearerPlaces, CredentialRepeated
+from support.plugin_requests import plugin_request
 
 CONFIG: dict[str, Any] = {
     "bearer_token_param_type": ["header", "query", "body"],
@@ -20,17 +21,8 @@ def find(
     state: Body = Body.WHOLE,
     **config: Any,
 ) -> tuple[str, str, str] | None:
-    request = Request(
-        method="POST",
-        scheme="http",
-        host="a.example",
-        path="/",
-        query=query,
-        headers=headers,
-        client_ip="192.0.2.1",
-        request_id="r",
-        body=body,
-        body_state=state,
+    request = plugin_request(
+        method="POST", query=query, headers=headers, body=body, body_state=state
     )
     places = BearerPlaces.from_config(CONFIG | config)
     found = places.find(request, Arguments(request))
@@ -97,8 +89,6 @@ def test_json_is_not_buffered_where_a_header_has_the_token() -> None:
 
 
 def test_a_credential_does_not_show_its_value() -> None:
-    request = Request(
-        "GET", "http", "a", "/", "", (("authorization", "Bearer secret"),), "192.0.2.1", "r"
-    )
+    request = plugin_request(headers=(("authorization", "Bearer secret"),))
     found = BearerPlaces.from_config(CONFIG).find(request, Arguments(request))
     assert "secret" not in repr(found)
