@@ -153,19 +153,25 @@ async def test_headers_look_into_the_access_token_first(world: World) -> None:
     assert headers["x-only"] == "in the id token"
 
 
-async def test_a_header_of_ours_is_taken_from_the_client_even_without_the_claim(
-    world: World,
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ({"upstream_headers": [{"header": "x-nick", "path": ["nickname"]}]}, "x-nick"),
+        ({"upstream_id_token_header": "x-id-token"}, "x-id-token"),
+        ({"session_request_headers": ["subject"]}, "session-subject"),
+    ],
+)
+async def test_a_header_of_ours_is_taken_from_the_client_even_where_we_set_none(
+    world: World, config: dict[str, Any], name: str
 ) -> None:
-    visitor = world.visitor(
-        await world.plugin(
-            auth_methods=["bearer"], upstream_headers=[{"header": "x-nick", "path": ["nickname"]}]
-        )
-    )
+    """Without the claim, the ID token, the session that it would hold."""
+    visitor = world.visitor(await world.plugin(auth_methods=["bearer"], **config))
     token = world.idp.access_token(WITH_SCOPE)
-    headers = {"x-nick": "forged", "x_nick": "forged", "authorization": f"Bearer {token}"}
+    twin = name.replace("-", "_")
+    headers = {name: "forged", twin: "forged", "authorization": f"Bearer {token}"}
     answer = allowed(await visitor.send("GET", "/oidc", SCRIPT | headers))
-    assert {"x-nick", "x_nick"} <= set(answer.remove_headers)
-    assert "x-nick" not in upstream(answer)
+    assert {name, twin} <= set(answer.remove_headers)
+    assert name not in upstream(answer)
 
 
 @pytest.mark.parametrize("character", ["\r", "\n", "\x00", "\x7f", "\r\nx-admin: 1"])

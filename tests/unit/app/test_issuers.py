@@ -162,6 +162,19 @@ async def test_unknown_keys_cost_one_fetch_per_rediscovery_lifetime(world: World
     assert all(reply.facts == facts("S256").to_json() for reply in replies)
 
 
+async def test_a_fetch_that_is_under_way_is_not_begun_again(world: World) -> None:
+    world.hold = asyncio.Event()
+    async with world.book() as book:
+        for _ in range(3):
+            book.want([request()])  # every change of the configuration wakes the loop
+            await settle()
+        asking = asyncio.create_task(book.refresh(request().key, lambda _: False))
+        await settle()
+        world.hold.set()
+        assert (await asking).facts == facts().to_json()
+    assert world.fetches == 1
+
+
 async def test_a_worker_with_old_facts_gets_the_newer_ones_without_a_fetch(world: World) -> None:
     async with world.book() as book:
         book.want([request()])

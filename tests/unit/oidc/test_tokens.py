@@ -366,6 +366,8 @@ def test_one_issuers_key_does_not_vouch_for_another() -> None:
     assert refusal(crossed, rules, keys).reason == Reason.KEY_UNKNOWN
     crossed = signed(access_claims(iss=OTHER_ISSUER))
     assert refusal(crossed, rules, keys).reason == Reason.KEY_UNKNOWN
+    unnamed = signed(access_claims(iss=OTHER_ISSUER), kid=...)
+    assert refusal(unnamed, rules, keys).reason == Reason.KEY_UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -655,6 +657,13 @@ class TestIdToken:
         assert self.refusal(signed(id_claims()), rules).reason == Reason.AUTH_TIME_MISSING
         old = signed(id_claims(auth_time=int(NOW_S) - 61))
         assert self.refusal(old, rules).reason == Reason.LOGIN_TOO_OLD
+
+    def test_hd_must_be_an_allowed_domain(self) -> None:
+        rules = dataclasses.replace(ID_RULES, domains=("example.com",))
+        assert verify_id_token(signed(id_claims(hd="example.com")), rules, KEYS, NOW_S).jwk
+        for hd in ("example.org", ..., ["example.com"]):
+            token = signed(id_claims(hd=hd))
+            assert self.refusal(token, rules).reason == Reason.DOMAIN_NOT_ALLOWED
 
     def test_without_claims_nonce_and_at_hash_are_checked_all_the_same(self) -> None:
         rules = dataclasses.replace(ID_RULES, check_claims=False, access_token="t")
