@@ -26,6 +26,7 @@ from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import ConsumerDirectory, GatewayCookie, Listener, TlsIdentity
 from scopegate.ir.policy import Policy, Step
 from scopegate.plugins.lowering import CannotLower, Context, Lowered
+from scopegate.reason_code import ReasonCode
 from support import entities
 from support.plugins import stand_in
 
@@ -184,6 +185,7 @@ def _string(dumper: Dumper, text: str) -> yaml.Node:
 
 
 Dumper.add_representer(str, _string)
+Dumper.add_multi_representer(ReasonCode, lambda dumper, code: _string(dumper, code.value))
 
 
 def dump(document: Any) -> str:

@@ -1,12 +1,12 @@
 """The HTTP client of `oidc.http`, on aiohttp: bounded in time, in size, and in what it says.
 
-Every failure becomes an IdpUnavailable with one of these reasons:
+Every failure becomes an IdpUnavailable with one of these reasons (`oidc.reasons`):
 
-idp_unreachable        no connection, or it broke; also a proxy that refuses, a host without address
-idp_timeout            no whole answer within `timeout_s`
-idp_tls_failed         the certificate is not believed, or TLS could not be agreed on
-idp_answer_too_large   more than LIMIT_BYTES, compressed or not
-idp_answer_invalid     not HTTP, or compressed in a way that was not asked for
+IDP_UNREACHABLE        no connection, or it broke; also a proxy that refuses, a host without address
+IDP_TIMEOUT            no whole answer within `timeout_s`
+IDP_TLS_FAILED         the certificate is not believed, or TLS could not be agreed on
+IDP_ANSWER_TOO_LARGE   more than LIMIT_BYTES, compressed or not
+IDP_ANSWER_INVALID     not HTTP, or compressed in a way that was not asked for
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from yarl import URL
 from scopegate.app.cannot_start import CannotStart
 from scopegate.oidc.errors import IdpUnavailable
 from scopegate.oidc.http import HttpAnswer, HttpSettings
+from scopegate.oidc.reasons import Reason
 
 LIMIT_BYTES = 1024 * 1024
 MAX_POOLS = 64
@@ -147,7 +148,7 @@ class AiohttpClient:
                     )
         except TimeoutError:
             raise IdpUnavailable(
-                "idp_timeout", f"{whom}: no answer within {settings.timeout_s:g} s"
+                Reason.IDP_TIMEOUT, f"{whom}: no answer within {settings.timeout_s:g} s"
             ) from None
         except (aiohttp.ClientError, OSError, ValueError, zlib.error) as error:
             raise _unavailable(whom, error) from None
@@ -276,7 +277,7 @@ def _parse(url: str) -> URL:
     except ValueError:
         good = False
     if not good or re.search(r"[\x00-\x20\x7f]", url):
-        raise IdpUnavailable("idp_unreachable", "the address is no http or https URL")
+        raise IdpUnavailable(Reason.IDP_UNREACHABLE, "the address is no http or https URL")
     return parsed.with_fragment(None)
 
 
@@ -299,7 +300,8 @@ async def _read(response: aiohttp.ClientResponse, whom: str) -> bytes:
         read += inflate(chunk, LIMIT_BYTES + 1 - len(read))
         if len(read) > LIMIT_BYTES:
             raise IdpUnavailable(
-                "idp_answer_too_large", f"{whom}: the answer is larger than {LIMIT_BYTES} bytes"
+                Reason.IDP_ANSWER_TOO_LARGE,
+                f"{whom}: the answer is larger than {LIMIT_BYTES} bytes",
             )
     return bytes(read)
 
@@ -309,7 +311,7 @@ def _inflater(encoding: str, whom: str) -> Callable[[bytes, int], bytes]:
         return lambda chunk, _: chunk
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise IdpUnavailable(
-            "idp_answer_invalid", f"{whom}: the answer is compressed, which was not asked for"
+            Reason.IDP_ANSWER_INVALID, f"{whom}: the answer is compressed, which was not asked for"
         )
     # Nobody asked for it, and some servers compress all the same.
     return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress
@@ -321,26 +323,28 @@ def _unavailable(whom: str, error: Exception) -> IdpUnavailable:
         case aiohttp.ClientConnectorCertificateError():
             certificate = error.certificate_error
             why = getattr(certificate, "verify_message", "") or "it does not verify"
-            return IdpUnavailable("idp_tls_failed", f"{whom}: certificate not believed: {why}")
+            return IdpUnavailable(Reason.IDP_TLS_FAILED, f"{whom}: certificate not believed: {why}")
         case aiohttp.ClientSSLError() | ssl.SSLError():
-            return IdpUnavailable("idp_tls_failed", f"{whom}: no TLS connection")
+            return IdpUnavailable(Reason.IDP_TLS_FAILED, f"{whom}: no TLS connection")
         case aiohttp.ClientConnectorDNSError():
-            return IdpUnavailable("idp_unreachable", f"{whom}: the host name has no address")
+            return IdpUnavailable(Reason.IDP_UNREACHABLE, f"{whom}: the host name has no address")
         case aiohttp.ClientHttpProxyError():
             return IdpUnavailable(
-                "idp_unreachable", f"{whom}: the proxy refused with status {error.status}"
+                Reason.IDP_UNREACHABLE, f"{whom}: the proxy refused with status {error.status}"
             )
         case aiohttp.ClientProxyConnectionError():
-            return IdpUnavailable("idp_unreachable", f"{whom}: the proxy cannot be reached")
+            return IdpUnavailable(Reason.IDP_UNREACHABLE, f"{whom}: the proxy cannot be reached")
         case aiohttp.ClientConnectorError():
             number = error.os_error.errno
             why = os.strerror(number).lower() if number else "no connection"
-            return IdpUnavailable("idp_unreachable", f"{whom}: {why}")
+            return IdpUnavailable(Reason.IDP_UNREACHABLE, f"{whom}: {why}")
         case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
-            return IdpUnavailable("idp_answer_invalid", f"{whom}: the answer is no valid HTTP")
+            return IdpUnavailable(Reason.IDP_ANSWER_INVALID, f"{whom}: the answer is no valid HTTP")
         case zlib.error():
-            return IdpUnavailable("idp_answer_invalid", f"{whom}: the answer does not decompress")
+            return IdpUnavailable(
+                Reason.IDP_ANSWER_INVALID, f"{whom}: the answer does not decompress"
+            )
         case ValueError():
-            return IdpUnavailable("idp_unreachable", f"{whom}: the request cannot be made")
+            return IdpUnavailable(Reason.IDP_UNREACHABLE, f"{whom}: the request cannot be made")
         case _:
-            return IdpUnavailable("idp_unreachable", f"{whom}: the connection broke")
+            return IdpUnavailable(Reason.IDP_UNREACHABLE, f"{whom}: the connection broke")

@@ -19,7 +19,10 @@ from scopegate.entities.finding import Finding
 from scopegate.oidc.discovery import Discovered, DiscoverySettings
 from scopegate.oidc.errors import OidcError
 from scopegate.oidc.issuer import IssuerFacts
+from scopegate.oidc.reasons import Reason
 from scopegate.plugins.issuers import IssuerRequest
+from scopegate.plugins.openid_connect.reasons import AccessReason
+from scopegate.reason_code import ReasonCode
 from scopegate.store.protocol import Store, StoreUnavailable
 
 log = structlog.get_logger("scopegate.issuers")
@@ -49,7 +52,7 @@ class Refreshed:
 
     facts: Facts | None
     retry_in_s: float
-    problem: str | None = None
+    problem: ReasonCode | None = None
 
 
 class IssuerBook:
@@ -142,7 +145,7 @@ class IssuerBook:
         """Newer facts for a worker whose facts are `have`, fetched now if that is allowed."""
         issuer = self._issuers.get(key)
         if issuer is None:
-            return Refreshed(None, RETRY_S, "issuer_unknown")
+            return Refreshed(None, RETRY_S, AccessReason.ISSUER_UNKNOWN)
         if issuer.facts is not None and not have(issuer.facts):
             return Refreshed(issuer.facts, 0.0)
         if issuer.fetch is None:
@@ -157,7 +160,7 @@ class IssuerBook:
             return Refreshed(issuer.facts, 0.0)
         problem = issuer.problem.reason if issuer.problem is not None else None
         if issuer.facts is None and problem is None:
-            problem = "idp_timeout"
+            problem = Reason.IDP_TIMEOUT
         return Refreshed(None, max(self._allowed_at_s(issuer) - self._now(), 0.1), problem)
 
     def _allowed_at_s(self, issuer: _Issuer) -> float:
@@ -180,7 +183,7 @@ class IssuerBook:
         except OidcError as problem:
             self._failed(issuer, problem)
         except Exception as problem:  # noqa: BLE001 - an odd document must not end the refreshing
-            self._failed(issuer, OidcError("discovery_failed", type(problem).__name__))
+            self._failed(issuer, OidcError(Reason.DISCOVERY_FAILED, type(problem).__name__))
         else:
             await self._succeeded(issuer, request, discovered)
         finally:
@@ -214,7 +217,8 @@ class IssuerBook:
             issuer.problem, issuer.failures = None, 0
             issuer.due_at_s = now_s + request.cache_ttl_s
         else:
-            self._failed(issuer, OidcError("discovery_incomplete", "; ".join(discovered.problems)))
+            detail = "; ".join(discovered.problems)
+            self._failed(issuer, OidcError(Reason.DISCOVERY_INCOMPLETE, detail))
         if news:
             log.info("issuer learned", issuer=request.discovery.issuer)
             self._changed()

@@ -18,6 +18,7 @@ from scopegate.app.config_refusal import Refusal, explain
 from scopegate.app.issuers import IssuerBook
 from scopegate.app.last_good import LastGood
 from scopegate.app.policy_files import PolicyFiles
+from scopegate.app.reasons import ControlFinding
 from scopegate.compile.gateway import Compiled
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Snapshot
@@ -210,7 +211,7 @@ def _finding(refusal: Refusal) -> Finding:
     )
     route_id = refusal.routes[0] if len(refusal.routes) == 1 else None
     kind = "routes" if route_id else None
-    return Finding(level="error", code="config_rejected", message=message, kind=kind, id=route_id)
+    return Finding("error", ControlFinding.CONFIG_REJECTED, message, kind, route_id)
 
 
 def _tell(waiting: Sequence[asyncio.Future[PublishResult]], result: PublishResult) -> None:

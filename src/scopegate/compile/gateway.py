@@ -10,6 +10,7 @@ from scopegate.compile.arriving_paths import unmatchable_set
 from scopegate.compile.matches import fault, matches
 from scopegate.compile.order import SplitRoute, in_order, is_regex
 from scopegate.compile.policies import Policies, lower_plugins
+from scopegate.compile.reasons import CompileFinding, CompileReason
 from scopegate.compile.upstreams import cluster_of, forward_of
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Route as RouteEntity
@@ -18,12 +19,13 @@ from scopegate.ir.gateway import Cluster, Forward, Gateway, HttpsOnly, Listener,
 from scopegate.ir.policy import Policy
 from scopegate.plugins.built import BuiltPlugin
 from scopegate.plugins.lowering import CannotLower, Facts
+from scopegate.reason_code import ReasonCode
 
 _PLAIN = frozenset({"http", "grpc"})
 _GRPC = frozenset({"grpc", "grpcs"})
 _SERVED = frozenset({"http", "https"}) | _GRPC
 
-NO_SERVICE = Refuse(503, "service_missing", "no Service found with those values")
+NO_SERVICE = Refuse(503, CompileReason.SERVICE_MISSING, "no Service found with those values")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ class _RouteTable:
         if isinstance(policy, CannotLower):
             return _refusal(policy.code), None
         if fault(part):
-            return _refusal("route_regex_invalid"), None
+            return _refusal(CompileReason.ROUTE_REGEX_INVALID), None
         policy_id = None
         if policy is not None:
             policy_id = policy.id
@@ -142,7 +144,7 @@ class _RouteTable:
         return forward_of(part.route, service, cluster), policy_id
 
 
-def _refusal(reason: str) -> Refuse:
+def _refusal(reason: ReasonCode) -> Refuse:
     return Refuse(500, reason, "An unexpected error occurred")
 
 
@@ -169,7 +171,8 @@ def _service_findings(
             yield Finding("error", cluster.code, cluster.message, "services", service.id)
         elif cluster.tls and not cluster.tls.verify:
             message = "the upstream's certificate is not verified: anybody could answer for it"
-            yield Finding("warning", "upstream_tls_unverified", message, "services", service.id)
+            code = CompileFinding.UPSTREAM_TLS_UNVERIFIED
+            yield Finding("warning", code, message, "services", service.id)
 
 
 def _route_findings(snapshot: Snapshot) -> Iterator[Finding]:
@@ -180,18 +183,19 @@ def _route_findings(snapshot: Snapshot) -> Iterator[Finding]:
 
 def _route_faults(
     route: RouteEntity,
-) -> Iterator[tuple[Literal["warning", "error"], str, str]]:
+) -> Iterator[tuple[Literal["warning", "error"], ReasonCode, str]]:
     if _SERVED.isdisjoint(route.protocols):
         served = ", ".join(sorted(_SERVED))
-        yield "error", "route_protocol_unsupported", f"never matches; protocols served: {served}"
+        message = f"never matches; protocols served: {served}"
+        yield "error", CompileFinding.ROUTE_PROTOCOL_UNSUPPORTED, message
     why = fault(SplitRoute(route.id, route, route.paths))
     if why:
-        yield "error", "route_regex_invalid", why
+        yield "error", CompileReason.ROUTE_REGEX_INVALID, why
     for path in filter(is_regex, route.paths):
         charset = unmatchable_set(path)
         if charset:
             message = f"{charset} matches nothing beyond ASCII: paths are matched percent-encoded"
-            yield "warning", "path_set_unmatchable", message
+            yield "warning", CompileFinding.PATH_SET_UNMATCHABLE, message
 
 
 def _finding_order(finding: Finding) -> tuple[str, str, str, str, str]:

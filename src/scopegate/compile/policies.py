@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from scopegate.compile.plugin_choice import chain
+from scopegate.compile.reasons import CompileReason
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin, Route, Snapshot
 from scopegate.ir.gateway import ConsumerDirectory, GatewayCookie
@@ -101,9 +102,13 @@ def _lower(
     plugin: Plugin, snapshot: Snapshot, facts: Facts, built: BuiltPlugin | None
 ) -> Lowered | CannotLower:
     if built is None:
-        return CannotLower("plugin_unknown", f"plugin '{plugin.name}' is not part of this version")
+        return CannotLower(
+            CompileReason.PLUGIN_UNKNOWN, f"plugin '{plugin.name}' is not part of this version"
+        )
     if plugin.consumer_id is not None:
-        return CannotLower("consumer_scope_unsupported", "plugins per consumer do not work yet")
+        return CannotLower(
+            CompileReason.CONSUMER_SCOPE_UNSUPPORTED, "plugins per consumer do not work yet"
+        )
     context = Context(
         facts=facts,
         cluster_secret=snapshot.cluster_secret,
@@ -115,8 +120,12 @@ def _lower(
         return error
     except Exception as error:  # noqa: BLE001 (one plugin's defect must not take down the others)
         # The text of an unforeseen error may quote the configuration, which holds secrets.
-        return CannotLower("plugin_defect", f"its compiler failed with {type(error).__name__}")
+        return CannotLower(
+            CompileReason.PLUGIN_DEFECT, f"its compiler failed with {type(error).__name__}"
+        )
     for name in sorted(lowered.upstream_headers | lowered.downstream_headers):
         if not _HEADER_NAME.fullmatch(name) or is_reserved_header(name):
-            return CannotLower("header_name_reserved", f"a header named '{name}' cannot be set")
+            return CannotLower(
+                CompileReason.HEADER_NAME_RESERVED, f"a header named '{name}' cannot be set"
+            )
     return lowered

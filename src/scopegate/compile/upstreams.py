@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
+from scopegate.compile.reasons import CompileReason
 from scopegate.entities.snapshot import Route, Service
 from scopegate.ir.gateway import Cluster, Forward, UpstreamTls
 from scopegate.ir.policy import canonical_json, content_id
@@ -16,7 +17,7 @@ def cluster_of(service: Service, verify_by_default: bool) -> Cluster:
     """The service's upstream. Raises CannotLower for what Envoy cannot do as configured."""
     if service.protocol not in _DEFAULT_PORTS:
         raise CannotLower(
-            "service_protocol_unsupported",
+            CompileReason.SERVICE_PROTOCOL_UNSUPPORTED,
             f"protocol '{service.protocol}' is not supported yet;"
             f" it should be one of {', '.join(_DEFAULT_PORTS)}",
         )

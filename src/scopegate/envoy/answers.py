@@ -31,10 +31,11 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from scopegate.envoy import names
+from scopegate.envoy.reasons import EnvoyReason
 from scopegate.ir import policy_dialogue as dialogue
+from scopegate.reason_code import ReasonCode
 
 NO_ROUTE = "no Route matched with those values"
-POLICY_UNAVAILABLE = "policy_unavailable"
 RETRY_AFTER_S = 5
 
 _UNEXPECTED = "An unexpected error occurred"
@@ -66,8 +67,6 @@ _BEFORE_IDS = (
     "response.code_details in ['missing_host_header', 'missing_path_rejected',"
     " 'absolute_path_rejected', 'path_normalization_failed', 'low_version', 'overload']"
 )
-REFUSED_ON_ARRIVAL = "refused_on_arrival"
-UPGRADE_UNSUPPORTED = "upgrade_unsupported"
 _DENIED = "response.code_details == 'ext_authz_denied'"
 # Of all upgrades and tunnels only WebSockets are carried; Envoy would say 403 and nothing else.
 _UPGRADE_UNKNOWN = "response.code_details == 'upgrade_failed'"
@@ -75,7 +74,9 @@ _UPGRADE_UNKNOWN = "response.code_details == 'upgrade_failed'"
 _OUR_OWN = "response.code_details in ['direct_response', 'ext_authz_denied', 'lua_response']"
 
 
-def direct_answer(status: int, message: str, reason: str | None = None) -> DirectResponseAction:
+def direct_answer(
+    status: int, message: str, reason: ReasonCode | None = None
+) -> DirectResponseAction:
     """An answer of the route table's own: Kong's JSON, with a reason code beside it if given."""
     return DirectResponseAction(status=status, body_format=_body(message, reason))
 
@@ -112,13 +113,13 @@ def request_id_header() -> HeaderValueOption:
 def local_replies() -> hcm.LocalReplyConfig:
     """What Envoy says when it answers itself; the first mapper that applies decides."""
     unavailable = _mapper(_cel("response.code_details == 'ext_authz_error'"), 503, _UNEXPECTED)
-    unavailable.body_format_override.CopyFrom(_body(_UNEXPECTED, POLICY_UNAVAILABLE))
+    unavailable.body_format_override.CopyFrom(_body(_UNEXPECTED, EnvoyReason.POLICY_UNAVAILABLE))
     unavailable.headers_to_add.append(set_header("Retry-After", str(RETRY_AFTER_S)))
     return hcm.LocalReplyConfig(
         mappers=[
             *_on_arrival(),
             unavailable,
-            _mapper(_cel(_UPGRADE_UNKNOWN), 400, "Bad request", UPGRADE_UNSUPPORTED),
+            _mapper(_cel(_UPGRADE_UNKNOWN), 400, "Bad request", EnvoyReason.UPGRADE_UNSUPPORTED),
             *(
                 hcm.ResponseMapper(
                     filter=_cel(f"{_DENIED} && response.code == {said}"),
@@ -144,13 +145,15 @@ def _on_arrival() -> Iterator[hcm.ResponseMapper]:
         condition = AndFilter(filters=[refused_on_arrival(), _status(status)])
         yield hcm.ResponseMapper(
             filter=AccessLogFilter(and_filter=condition),
-            body_format_override=_body(message, REFUSED_ON_ARRIVAL, f"%RESP({names.REQUEST_ID})%"),
+            body_format_override=_body(
+                message, EnvoyReason.REFUSED_ON_ARRIVAL, f"%RESP({names.REQUEST_ID})%"
+            ),
             headers_to_add=[set_header("X-Kong-Request-Id", "%UNIQUE_ID%")],
         )
 
 
 def _mapper(
-    condition: AccessLogFilter, status: int, message: str, reason: str | None = None
+    condition: AccessLogFilter, status: int, message: str, reason: ReasonCode | None = None
 ) -> hcm.ResponseMapper:
     return hcm.ResponseMapper(
         filter=condition,
@@ -161,7 +164,7 @@ def _mapper(
 
 
 def _body(
-    message: str, reason: str | None = None, request_id: str = f"%REQ({names.REQUEST_ID})%"
+    message: str, reason: ReasonCode | None = None, request_id: str = f"%REQ({names.REQUEST_ID})%"
 ) -> SubstitutionFormatString:
     members = {"message": message} | ({"reason": reason} if reason else {})
     lines = [f'  "{key}":{json.dumps(text)}'.replace("%", "%%") for key, text in members.items()]

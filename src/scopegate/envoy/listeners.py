@@ -46,7 +46,6 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from scopegate.envoy import names
 from scopegate.envoy.answers import (
-    REFUSED_ON_ARRIVAL,
     has_arrived,
     local_replies,
     refused_on_arrival,
@@ -54,6 +53,7 @@ from scopegate.envoy.answers import (
 from scopegate.envoy.arrival import on_arrival
 from scopegate.envoy.filters import extension_types, host_without_port, no_trailers
 from scopegate.envoy.messages import duration, packed
+from scopegate.envoy.reasons import EnvoyReason
 from scopegate.envoy.routes import table_name
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir import gateway as ir
@@ -184,7 +184,10 @@ def _over_ads() -> ConfigSource:
 def _access_logs(path: str) -> Iterator[AccessLog]:
     """A line for every request; those that were refused on arrival have their id in the answer."""
     yield _access_log(path, _LOGGED, has_arrived())
-    answered = {"request_id": f"%RESP({names.REQUEST_ID})%", "reason": REFUSED_ON_ARRIVAL}
+    answered = {
+        "request_id": f"%RESP({names.REQUEST_ID})%",
+        "reason": EnvoyReason.REFUSED_ON_ARRIVAL,
+    }
     yield _access_log(path, _LOGGED | answered, refused_on_arrival())
 
 

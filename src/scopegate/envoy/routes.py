@@ -22,7 +22,6 @@ from scopegate.envoy import names
 from scopegate.envoy.ambiguous_paths import AMBIGUOUS, ESCAPED_SLASH
 from scopegate.envoy.answers import (
     NO_ROUTE,
-    UPGRADE_UNSUPPORTED,
     direct_answer,
     request_id_header,
     set_header,
@@ -30,6 +29,7 @@ from scopegate.envoy.answers import (
 from scopegate.envoy.filters import unasked
 from scopegate.envoy.messages import duration
 from scopegate.envoy.path_rewrites import Rewrite, anchored, joining, stripped_prefix
+from scopegate.envoy.reasons import EnvoyReason
 from scopegate.envoy.route_matches import (
     envoy_matches,
     header_prefix,
@@ -39,6 +39,7 @@ from scopegate.envoy.route_matches import (
 )
 from scopegate.ir import gateway as ir
 from scopegate.ir import policy_dialogue as dialogue
+from scopegate.reason_code import ReasonCode
 
 _HOST = f"%DYNAMIC_METADATA({names.METADATA}:host)%"
 _UNASKED = unasked()
@@ -83,23 +84,23 @@ def route_table(gateway: ir.Gateway, listener: ir.Listener) -> RouteConfiguratio
 def _guards(gateway: ir.Gateway) -> Iterator[Route]:
     """What no route may see: tunnels, hosts and paths that somebody may read differently."""
     tunnel = RouteMatch(connect_matcher=RouteMatch.ConnectMatcher())
-    refusal = direct_answer(400, "Bad request", UPGRADE_UNSUPPORTED)
-    yield _answer("tunnel", tunnel, refusal, UPGRADE_UNSUPPORTED)
-    refusal = direct_answer(400, "Bad request", "host_malformed")
+    yield _bad_request("tunnel", tunnel, EnvoyReason.UPGRADE_UNSUPPORTED)
     odd_host = header_regex(":authority", _WELL_FORMED_HOST, invert=True)
     match = RouteMatch(prefix="/", headers=[odd_host])
-    yield _answer("host-malformed", match, refusal, "host_malformed")
-    refusal = direct_answer(400, "Bad request", "path_ambiguous")
+    yield _bad_request("host-malformed", match, EnvoyReason.HOST_MALFORMED)
     match = RouteMatch(safe_regex=regex(AMBIGUOUS))
-    yield _answer("path-ambiguous", match, refusal, "path_ambiguous")
+    yield _bad_request("path-ambiguous", match, EnvoyReason.PATH_AMBIGUOUS)
     if gateway.escaped_slashes == "refuse":
-        refusal = direct_answer(400, "Bad request", "path_escaped_slash")
         match = RouteMatch(safe_regex=regex(ESCAPED_SLASH))
         own = sorted({anchored(path) for path in _paths_with_escaped_slash(gateway)})
         if own:
             # `:path` has the query, too.
             match.headers.append(header_regex(":path", f"(?:{'|'.join(own)}).*", invert=True))
-        yield _answer("path-escaped-slash", match, refusal, "path_escaped_slash")
+        yield _bad_request("path-escaped-slash", match, EnvoyReason.PATH_ESCAPED_SLASH)
+
+
+def _bad_request(key: str, match: RouteMatch, reason: EnvoyReason) -> Route:
+    return _answer(key, match, direct_answer(400, "Bad request", reason), reason)
 
 
 def _paths_with_escaped_slash(gateway: ir.Gateway) -> Iterator[ir.PathMatch]:
@@ -149,7 +150,7 @@ def _answer(
     key: str,
     match: RouteMatch,
     answer: DirectResponseAction,
-    reason: str = "",
+    reason: ReasonCode | None = None,
     route: ir.Route | None = None,
 ) -> Route:
     result = Route(name=key, match=match, direct_response=answer)
@@ -196,13 +197,13 @@ def _forward(
         result.request_headers_to_add.append(
             set_header("X-Forwarded-Prefix", prefix.replace("%", "%%"))
         )
-    _describe(result, route, "")
+    _describe(result, route, None)
     return result
 
 
-def _describe(result: Route, route: ir.Route | None, reason: str) -> None:
+def _describe(result: Route, route: ir.Route | None, reason: ReasonCode | None) -> None:
     """For the policy service and the log: what this is; and whether to ask."""
-    known = {"reason": reason}
+    known: dict[str, str] = {"reason": reason or ""}
     if route is not None:
         known |= {
             "policy": route.policy_id or "",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from scopegate.ir.policy import Json, Policy, canonical_json, content_id
+from scopegate.reason_code import ReasonCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +103,10 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answer at once. `reason` is a stable code, `message` is for the client."""
+    """Answer at once. `message` is for the client."""
 
     status: int
-    reason: str
+    reason: ReasonCode
     message: str
 
 

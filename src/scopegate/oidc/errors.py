@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from scopegate.reason_code import ReasonCode
+
 
 class OidcError(Exception):
     """A refusal with a reason.
 
-    reason   a stable code, snake_case: logs, metrics and tests rely on it; `oidc.reasons` has all
+    reason   most often one of `oidc.reasons`; whoever calls may have more
     detail   one sentence for the log; may quote claim values (iss, aud, kid), never a credential
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: ReasonCode, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
@@ -34,7 +36,7 @@ class UnknownKey(TokenRefused):
                    the token is good
     """
 
-    def __init__(self, reason: str, detail: str, *, keys_missing: bool = False) -> None:
+    def __init__(self, reason: ReasonCode, detail: str, *, keys_missing: bool = False) -> None:
         super().__init__(reason, detail)
         self.keys_missing = keys_missing
 

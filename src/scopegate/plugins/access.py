@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
+from scopegate.plugins.reasons import StepReason
+from scopegate.reason_code import ReasonCode
+
 Header = tuple[str, str]
 
 
@@ -78,7 +81,7 @@ class Continue:
     method             for the upstream, when it differs from the request's
     drop_body          the upstream gets no body
     body_cuts          byte ranges (start, end past the last) taken out of the body
-    reason             why, a stable code for logs and metrics
+    reason             why, for logs and metrics
     subject, consumer_id   who it is, for the log and for later steps
     """
 
@@ -89,7 +92,7 @@ class Continue:
     method: str | None = None
     drop_body: bool = False
     body_cuts: tuple[tuple[int, int], ...] = ()
-    reason: str = "allowed"
+    reason: ReasonCode = StepReason.ALLOWED
     subject: str | None = None
     consumer_id: str | None = None
     log: tuple[LogLine, ...] = ()
@@ -99,7 +102,6 @@ class Continue:
 class Refusal:
     """No. The policy service renders it: JSON for programs, a page for people.
 
-    reason      stable code, snake_case
     detail      for the log and, with `show_detail`, for the client; no credential
     message     Kong's `message`
     challenge   value of WWW-Authenticate, if any
@@ -107,7 +109,7 @@ class Refusal:
     """
 
     status: int
-    reason: str
+    reason: ReasonCode
     detail: str
     message: str
     challenge: str | None = None
@@ -124,7 +126,7 @@ class Redirect:
     """302 to `location`: a login, the way back from one, a logout."""
 
     location: str = field(repr=False)
-    reason: str
+    reason: ReasonCode
     response_headers: tuple[Header, ...] = field(default=(), repr=False)
     subject: str | None = None
     log: tuple[LogLine, ...] = ()
@@ -137,7 +139,7 @@ class Respond:
     status: int
     content_type: str
     body: bytes = field(repr=False)
-    reason: str
+    reason: ReasonCode
     response_headers: tuple[Header, ...] = field(default=(), repr=False)
     subject: str | None = None
     log: tuple[LogLine, ...] = ()

@@ -15,6 +15,7 @@ from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin
 from scopegate.ir.gateway import GatewayCookie
 from scopegate.ir.policy import Step
+from scopegate.reason_code import ReasonCode
 
 Facts = Mapping[str, Mapping[str, Any]]
 """What the outside told us (discovery documents, keys), by the key that a plugin asked for."""
@@ -37,11 +38,11 @@ def is_reserved_header(name: str) -> bool:
 class CannotLower(Exception):
     """This configuration cannot become a step: its routes are refused with 500, others go on.
 
-    code      stable, snake_case: the finding's code and the refusal's reason
+    code      the finding's code and the refusal's reason
     message   one sentence for the operator; never a secret
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: ReasonCode, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message

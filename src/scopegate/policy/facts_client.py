@@ -15,6 +15,9 @@ from typing import Any
 import aiohttp
 
 from scopegate.oidc.errors import IdpUnavailable
+from scopegate.oidc.reasons import Reason
+from scopegate.policy.reasons import PolicyReason
+from scopegate.reason_code import ReasonCode, known_reason
 
 ANSWER_LIMIT_S = 4.0
 """Control waits up to three seconds for a fetch of its own; a second more for all else."""
@@ -27,7 +30,7 @@ _Question = tuple[str, str | None]
 @dataclass(frozen=True, slots=True)
 class _Reply:
     facts: Mapping[str, Any] | None
-    problem: str | None
+    problem: ReasonCode | None
     not_before_s: float
 
 
@@ -54,7 +57,7 @@ class FactsClient:
         if reply.facts is None and (known_id is None or reply.problem is not None):
             # A token that cannot be checked now is no bad token: 503, not 401 (contract §9).
             raise IdpUnavailable(
-                reply.problem or "idp_unreachable",
+                reply.problem or Reason.IDP_UNREACHABLE,
                 "the issuer's metadata and keys cannot be refreshed now",
             )
         return reply.facts
@@ -76,10 +79,12 @@ class FactsClient:
                 answer.raise_for_status()
                 document = await answer.json()
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
-            reply = _Reply(None, "control_unreachable", self._now() + _CONTROL_GONE_RETRY_S)
+            reply = _Reply(
+                None, PolicyReason.CONTROL_UNREACHABLE, self._now() + _CONTROL_GONE_RETRY_S
+            )
         else:
             not_before_s = self._now() + float(document["retry_in_s"])
-            reply = _Reply(document["facts"], document["problem"], not_before_s)
+            reply = _Reply(document["facts"], _reason(document["problem"]), not_before_s)
         now_s = self._now()
         self._replies = {q: r for q, r in self._replies.items() if r.not_before_s > now_s}
         if reply.facts is None:
@@ -100,3 +105,8 @@ class FactsClient:
         """Close the connection to control."""
         if self._http is not None:
             await self._http.close()
+
+
+def _reason(code: str | None) -> ReasonCode | None:
+    """What control names; a control of a newer version may know reasons that this worker lacks."""
+    return None if code is None else known_reason(code) or Reason.DISCOVERY_FAILED

@@ -20,6 +20,7 @@ from scopegate.plugins.access import (
     Respond,
 )
 from scopegate.policy.library import PreparedStep
+from scopegate.policy.reasons import PolicyReason
 
 
 class Log(Protocol):
@@ -94,7 +95,11 @@ class Journal:
         if place is not None:
             code = place.tb_frame.f_code
             where = f"{code.co_qualname}:{place.tb_lineno}"
-        fields = {"reason": "unexpected_error", "error": type(problem).__name__, "where": where}
+        fields = {
+            "reason": PolicyReason.UNEXPECTED_ERROR,
+            "error": type(problem).__name__,
+            "where": where,
+        }
         self._write(LogLine("error", "unexpected error while deciding", fields), request, "")
 
     def _write(self, line: LogLine, request: Request | None, plugin_id: str) -> None:

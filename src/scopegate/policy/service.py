@@ -24,6 +24,7 @@ from scopegate.policy import exchange, pages
 from scopegate.policy.journal import Journal
 from scopegate.policy.library import PolicyLibrary, PolicyUnusable, PreparedPolicy, PreparedStep
 from scopegate.policy.merging import merge
+from scopegate.policy.reasons import PolicyReason
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -73,14 +74,16 @@ class PolicyService:
             policy_id, request = question.policy_id, question.request
             step, outcome = await self._decide(await self._library.get(policy_id), request)
         except PolicyUnusable as problem:
-            outcome = Refusal(503, "policy_unusable", str(problem), UNEXPECTED, retry_after_s=1)
+            outcome = Refusal(
+                503, PolicyReason.POLICY_UNUSABLE, str(problem), UNEXPECTED, retry_after_s=1
+            )
         except TimeoutError:
             detail = f"no decision within {self._limit_s:g} s"
-            outcome = Refusal(503, "policy_timeout", detail, UNEXPECTED, retry_after_s=1)
+            outcome = Refusal(503, PolicyReason.POLICY_TIMEOUT, detail, UNEXPECTED, retry_after_s=1)
         except Exception as problem:  # noqa: BLE001 - whatever it is, the answer is no
             self._journal.failed(request, problem)
             detail = f"{type(problem).__name__} while deciding"
-            outcome = Refusal(500, "unexpected_error", detail, UNEXPECTED)
+            outcome = Refusal(500, PolicyReason.UNEXPECTED_ERROR, detail, UNEXPECTED)
         if isinstance(outcome, NeedBody):
             return exchange.undecided()
         try:
@@ -88,7 +91,9 @@ class PolicyService:
         except ValueError as problem:
             # A value that no header can carry: what was decided cannot be said, so it is a no.
             self._journal.failed(request, problem)
-            outcome = Refusal(500, "unexpected_error", "the answer cannot be written", UNEXPECTED)
+            outcome = Refusal(
+                500, PolicyReason.UNEXPECTED_ERROR, "the answer cannot be written", UNEXPECTED
+            )
             answer = render(outcome, request)
         self._journal.decided(started, policy_id, step, request, outcome)
         return answer

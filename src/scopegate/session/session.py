@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, cast
 
+from scopegate.session.reasons import SessionReason
 from scopegate.session.sealing import RandomBytes, encode_base64url
 
 TOUCH_AFTER_S = 60
@@ -124,11 +125,11 @@ class Timeouts:
 
 
 class Clock(Enum):
-    """The clocks of a session; the value is the reason code when one has run out."""
+    """The clocks of a session; the value is the reason when one has run out."""
 
-    ABSOLUTE = "session_absolute_timeout"
-    ROLLING = "session_rolling_timeout"
-    IDLING = "session_idling_timeout"
+    ABSOLUTE = SessionReason.SESSION_ABSOLUTE_TIMEOUT
+    ROLLING = SessionReason.SESSION_ROLLING_TIMEOUT
+    IDLING = SessionReason.SESSION_IDLING_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)

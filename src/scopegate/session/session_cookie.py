@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 from scopegate.session.cookies import (
     CookieSettings,
@@ -17,6 +16,7 @@ from scopegate.session.cookies import (
     read_chunked,
     set_chunked,
 )
+from scopegate.session.reasons import SessionReason
 from scopegate.session.sealing import (
     KeyRing,
     Purpose,
@@ -25,7 +25,6 @@ from scopegate.session.sealing import (
     associated,
 )
 from scopegate.session.session import (
-    Clock,
     ClockState,
     Session,
     Timeouts,
@@ -33,13 +32,6 @@ from scopegate.session.session import (
     decode_session,
     encode_session,
 )
-
-
-class NotASession(Enum):
-    """Why a request has no session, where no clock ran out; the value is a reason code."""
-
-    ABSENT = "session_absent"
-    NOT_AUTHENTIC = "session_not_authentic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +49,9 @@ class OpenSession:
 
 @dataclass(frozen=True, slots=True)
 class NoSession:
-    """The request has no session. `is_cookie_there`: there is something to expire."""
+    """The request has no session. `reason` None: it brings no cookie either."""
 
-    reason: NotASession | Clock
-
-    @property
-    def is_cookie_there(self) -> bool:
-        return self.reason is not NotASession.ABSENT
+    reason: SessionReason | None
 
 
 class SessionCookie:
@@ -95,13 +83,13 @@ class SessionCookie:
         """
         sealed = read_chunked(cookie_header, self._settings.name)
         if sealed is None:
-            return NoSession(NotASession.ABSENT)
+            return NoSession(None)
         session = self._unsealed(sealed, bound, now_s)
         if session is None:
-            return NoSession(NotASession.NOT_AUTHENTIC)
+            return NoSession(SessionReason.SESSION_NOT_AUTHENTIC)
         clocks = check_clocks(session, self._timeouts, now_s)
         if clocks.expired is not None:
-            return NoSession(clocks.expired)
+            return NoSession(clocks.expired.value)
         return OpenSession(
             session=session,
             clocks=clocks,

@@ -20,6 +20,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from scopegate.reason_code import ReasonCode, known_reason
+from scopegate.session.reasons import SessionReason
 from scopegate.session.sealing import (
     KeyRing,
     Purpose,
@@ -43,9 +45,9 @@ RefreshWork = Callable[[], Awaitable[Tokens]]
 
 
 class RefreshFailed(Exception):
-    """No new tokens. `reason`: a stable code; `detail`: a sentence for the log, no credential."""
+    """No new tokens. `detail`: a sentence for the log, no credential."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: ReasonCode, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
@@ -166,7 +168,8 @@ class RefreshFlight:
                 outcome = await self._outcome_or_lease(key, holder)
         except TimeoutError:
             raise RefreshUnavailable(
-                "refresh_wait_exceeded", f"another worker had no outcome in {self._times.wait_s} s"
+                SessionReason.REFRESH_WAIT_EXCEEDED,
+                f"another worker had no outcome in {self._times.wait_s} s",
             ) from None
         if outcome is not None:
             return self._read_outcome(key, outcome, now_s)
@@ -205,13 +208,16 @@ class RefreshFlight:
             raise
         except TimeoutError:
             too_long = RefreshUnavailable(
-                "refresh_took_too_long", f"no answer in {self._times.work_s} s"
+                SessionReason.REFRESH_TOOK_TOO_LONG, f"no answer in {self._times.work_s} s"
             )
             await self._leave_failure(key, too_long)
             raise too_long from None
         except Exception:
             await self._leave_failure(
-                key, RefreshUnavailable("refresh_failed", "the refresh failed in another worker")
+                key,
+                RefreshUnavailable(
+                    SessionReason.REFRESH_FAILED, "the refresh failed in another worker"
+                ),
             )
             raise
         outcome = _TOKENS + encode_tokens(tokens)
@@ -240,14 +246,19 @@ class RefreshFlight:
         outcome = self._unseal(key, sealed, now_s)
         if outcome is None:
             # A worker with a newer ring; to refresh again would spend a spent token.
-            raise RefreshUnavailable("refresh_outcome_unreadable", "sealed with another ring")
+            raise RefreshUnavailable(
+                SessionReason.REFRESH_OUTCOME_UNREADABLE, "sealed with another ring"
+            )
         kind, content = outcome[:1], outcome[1:]
         if kind == _TOKENS:
             tokens = self._tokens_in(outcome)
             if tokens is None:
-                raise RefreshUnavailable("refresh_outcome_unreadable", "written by another version")
+                raise RefreshUnavailable(
+                    SessionReason.REFRESH_OUTCOME_UNREADABLE, "written by another version"
+                )
             return tokens
-        reason, detail = json.loads(content)
+        code, detail = json.loads(content)
+        reason = known_reason(code) or SessionReason.REFRESH_FAILED
         raise (RefreshRefused if kind == _REFUSED else RefreshUnavailable)(reason, detail)
 
     def _unseal(self, key: str, sealed: bytes, now_s: int) -> bytes | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scopegate.oidc.reasons import Reason
 from scopegate.session.sealing import KeyRing
 from scopegate.session.session import LATE_ANSWER_S, Timeouts, Tokens, encode_session
 from scopegate.session.shared_state import SharedState, SharedStateUnavailable
@@ -134,7 +135,7 @@ async def test_every_waiter_learns_of_a_failure_and_its_reason(
 
 
 async def test_a_refused_token_is_not_tried_again(state: MemoryState) -> None:
-    provider = Provider(RefreshRefused("invalid_grant", ""))
+    provider = Provider(RefreshRefused(Reason.INVALID_GRANT, ""))
     for seed in range(2):
         with pytest.raises(RefreshRefused):
             await refresh(worker(state, seed), provider)
@@ -143,7 +144,7 @@ async def test_a_refused_token_is_not_tried_again(state: MemoryState) -> None:
 
 
 async def test_an_absent_provider_is_asked_again_after_a_short_while(state: MemoryState) -> None:
-    provider = Provider(RefreshUnavailable("idp_unavailable", ""))
+    provider = Provider(RefreshUnavailable(Reason.IDP_UNREACHABLE, ""))
     for _ in range(2):
         with pytest.raises(RefreshUnavailable):
             await refresh(worker(state), provider)
@@ -299,13 +300,15 @@ async def test_a_late_success_overwrites_the_failure_of_another_but_not_the_reve
     first = asyncio.ensure_future(refresh(stalled, Provider(takes_s=0.6)))
     await asyncio.sleep(0.05)
     with pytest.raises(RefreshRefused):
-        await refresh(worker(state, 2), Provider(RefreshRefused("invalid_grant", "")))
+        await refresh(worker(state, 2), Provider(RefreshRefused(Reason.INVALID_GRANT, "")))
     assert await first == NEW
-    assert await refresh(worker(state, 3), Provider(RefreshRefused("unasked", ""))) == NEW
+    assert (
+        await refresh(worker(state, 3), Provider(RefreshRefused(Reason.GRANT_REFUSED, ""))) == NEW
+    )
 
     other = a_session(seed=9)
     stalled = worker(state, 4, times=replace(QUICK, beat_s=60))
-    refused = Provider(RefreshRefused("invalid_grant", ""), takes_s=0.6)
+    refused = Provider(RefreshRefused(Reason.INVALID_GRANT, ""), takes_s=0.6)
     late = asyncio.ensure_future(stalled.refresh(other, refused, now_s=NOW_S))
     await asyncio.sleep(0.05)
     assert await worker(state, 5).refresh(other, Provider(), now_s=NOW_S) == NEW
@@ -325,7 +328,7 @@ class Listening(MemoryState):
 
 
 @pytest.mark.parametrize(
-    "answer", [NEW, RefreshRefused("invalid_grant", "because of this"), ValueError("secret")]
+    "answer", [NEW, RefreshRefused(Reason.INVALID_GRANT, "because of this"), ValueError("secret")]
 )
 async def test_the_store_alone_gives_nothing_away(answer: Tokens | Exception) -> None:
     state = Listening()

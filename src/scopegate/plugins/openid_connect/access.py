@@ -27,11 +27,13 @@ from scopegate.plugins.openid_connect.issuer import Issuer, configured_endpoints
 from scopegate.plugins.openid_connect.login import Callback, Login
 from scopegate.plugins.openid_connect.logout import Logout
 from scopegate.plugins.openid_connect.navigation import is_navigation
+from scopegate.plugins.openid_connect.reasons import AccessReason, PassReason
 from scopegate.plugins.openid_connect.refusals import Refusals
 from scopegate.plugins.openid_connect.sessions import Absent, Sessions
 from scopegate.plugins.openid_connect.token_calls import TokenCalls
 from scopegate.plugins.openid_connect.verification import Verification
 from scopegate.plugins.ports import Ports
+from scopegate.reason_code import ReasonCode
 from scopegate.session.cookies import CookieRepeated, SessionTooLarge
 from scopegate.session.login_state import Matched, NotOurs, ReturnTargetTooLong, StartAgain
 from scopegate.session.session_cookie import OpenSession
@@ -86,19 +88,25 @@ class OpenIdConnect:
             return NeedBody()
         except CookieRepeated as problem:
             expire = [*self._sessions.expire(request), *self._login.forget(request)]
-            return self._refusals.malformed(client, "cookie_repeated", str(problem), expire)
+            return self._refusals.malformed(
+                client, AccessReason.COOKIE_REPEATED, str(problem), expire
+            )
         except CredentialRepeated as problem:
-            return self._refusals.malformed(client, "credential_repeated", str(problem))
+            return self._refusals.malformed(client, AccessReason.CREDENTIAL_REPEATED, str(problem))
         except ReturnTargetTooLong as problem:
-            return self._refusals.malformed(client, "return_target_too_long", str(problem))
+            return self._refusals.malformed(
+                client, AccessReason.RETURN_TARGET_TOO_LONG, str(problem)
+            )
         except IdpUnavailable as problem:
             return self._refusals.unavailable(client, problem.reason, problem.detail)
         except SharedStateUnavailable as problem:
-            return self._refusals.unavailable(client, "shared_state_unavailable", str(problem))
+            return self._refusals.unavailable(
+                client, AccessReason.SHARED_STATE_UNAVAILABLE, str(problem)
+            )
         except NotConfigured as problem:
             return self._refusals.unexpected(client, problem.reason, problem.detail)
         except SessionTooLarge as problem:
-            return self._refusals.unexpected(client, "session_too_large", str(problem))
+            return self._refusals.unexpected(client, AccessReason.SESSION_TOO_LARGE, str(problem))
 
     async def _decide(self, request: Request, arguments: Arguments, client: Client) -> Outcome:
         if self._logout.is_wanted(request, arguments):
@@ -107,14 +115,15 @@ class OpenIdConnect:
         callback = self._login.callback(request, arguments)
         if callback is not None and not isinstance(callback.finish, NotOurs):
             return await self._finish_login(request, arguments, callback, callback.finish, session)
-        reason, detail = "no_credential", "no credential was found"
+        reason: ReasonCode = AccessReason.NO_CREDENTIAL
+        detail = "no credential was found"
         if isinstance(session, OpenSession):
             try:
                 entry = await self._credentials.session(request, arguments, session)
             except SessionOver as over:
                 await self._sessions.end(session.session)
                 reason, detail = over.reason, over.detail
-                session = Absent(over.reason, cookie_there=True)
+                session = Absent(over.reason)
             else:
                 return await self._admission.admit(request, arguments, entry)
         try:
@@ -125,21 +134,26 @@ class OpenIdConnect:
             )
         if found is not None:
             return await self._admission.admit(request, arguments, found)
-        if callback is not None and reason == "no_credential":
+        if callback is not None and reason is AccessReason.NO_CREDENTIAL:
             # Only now: `code` and `state` may be arguments of the application itself.
             detail = "the callback's state is not one of ours"
             return await self._unauthenticated(
-                request, arguments, client, "callback_state_invalid", detail
+                request, arguments, client, AccessReason.CALLBACK_STATE_INVALID, detail
             )
-        if session.cookie_there and reason == "no_credential":
+        if session.reason is not None and reason is AccessReason.NO_CREDENTIAL:
             reason, detail = session.reason, "the session cookie is not good any more"
-        elif self._credentials.could_be_in(arguments) and reason == "no_credential":
-            reason = "body_too_large"
+        elif self._credentials.could_be_in(arguments) and reason is AccessReason.NO_CREDENTIAL:
+            reason = AccessReason.BODY_TOO_LARGE
             detail = "no credential was found, and the body is too large to be looked into for one"
         return await self._nobody(request, arguments, client, reason, detail)
 
     async def _nobody(
-        self, request: Request, arguments: Arguments, client: Client, reason: str, detail: str
+        self,
+        request: Request,
+        arguments: Arguments,
+        client: Client,
+        reason: ReasonCode,
+        detail: str,
     ) -> Outcome:
         """Nothing that says who it is: to the login, or 401."""
         anonymous = self._admission.anonymous(request, arguments)
@@ -156,7 +170,7 @@ class OpenIdConnect:
         request: Request,
         arguments: Arguments,
         client: Client,
-        reason: str,
+        reason: ReasonCode,
         detail: str,
         *,
         error: str | None = None,
@@ -220,11 +234,15 @@ class OpenIdConnect:
             entry = Entry(logged_in.identity, logged_in=logged_in, former_session=former)
             return await self._admission.admit(request, arguments, entry)
         if isinstance(session, OpenSession):
-            return Redirect(finish.return_to, "login_repeated", subject=session.session.subject)
+            return Redirect(
+                finish.return_to, PassReason.LOGIN_REPEATED, subject=session.session.subject
+            )
         attempt = finish.attempt if isinstance(finish, StartAgain) else 1
         if attempt is None:
             detail = "the browser does not keep the login cookie"
-            return self._refusals.unauthenticated(client, "login_attempts_exhausted", detail)
+            return self._refusals.unauthenticated(
+                client, AccessReason.LOGIN_ATTEMPTS_EXHAUSTED, detail
+            )
         return await self._login.begin(
             request, arguments, client, return_to=finish.return_to, attempt=attempt
         )

@@ -51,10 +51,12 @@ from scopegate.plugins.openid_connect.login import (
     Login,
     with_tokens_appended,
 )
+from scopegate.plugins.openid_connect.reasons import AccessReason, PassReason
 from scopegate.plugins.openid_connect.refusals import Refusals
 from scopegate.plugins.openid_connect.requirements import Requirements
 from scopegate.plugins.openid_connect.sessions import Sessions
 from scopegate.plugins.openid_connect.stripping import Stripping, request_target
+from scopegate.reason_code import ReasonCode
 from scopegate.session.session import Session
 from scopegate.session.session_cookie import OpenSession
 
@@ -197,7 +199,7 @@ class Admission:
         request: Request,
         entry: Entry,
         client: Client,
-        reason: str,
+        reason: ReasonCode,
         detail: str,
         scope: str | None = None,
     ) -> Refusal:
@@ -256,7 +258,7 @@ class Admission:
                     200,
                     "application/json",
                     body,
-                    "login_response",
+                    PassReason.LOGIN_RESPONSE,
                     answer_headers,
                     identity.subject,
                     dropped,
@@ -270,7 +272,7 @@ class Admission:
                     target, action.wanted_tokens(entry), action.redirect_mode
                 )
                 return Redirect(
-                    location, "login_redirect", answer_headers, identity.subject, dropped
+                    location, PassReason.LOGIN_REDIRECT, answer_headers, identity.subject, dropped
                 )
         credential_headers = self._mapping.credential_headers(identity, consumer)
         up, dropped_up = self._up.build(identity, find_key)
@@ -339,7 +341,7 @@ class Admission:
 
     def preflight(self, request: Request, arguments: Arguments) -> Continue:
         """`run_on_preflight=false`: on without a question, and without anything that is ours."""
-        return replace(self._stripping.applied(request, arguments, ()), reason="preflight")
+        return replace(self._stripping.applied(request, arguments, ()), reason=PassReason.PREFLIGHT)
 
     def anonymous(self, request: Request, arguments: Arguments) -> Outcome | None:
         """On as the anonymous consumer where one is configured (contract §7)."""
@@ -356,8 +358,8 @@ class Admission:
             # A callback that came to nothing; alone these names are the application's.
             hidden_query |= CALLBACK_ARGUMENTS
         allowed = self._stripping.applied(request, arguments, headers, hidden_query=hidden_query)
-        return replace(allowed, reason="anonymous", consumer_id=consumer.id)
+        return replace(allowed, reason=PassReason.ANONYMOUS, consumer_id=consumer.id)
 
     def _anonymous_missing(self, client: Client) -> Refusal:
         detail = f"the anonymous consumer {self._mapping.anonymous} does not exist"
-        return self._refusals.unexpected(client, "anonymous_missing", detail)
+        return self._refusals.unexpected(client, AccessReason.ANONYMOUS_MISSING, detail)

@@ -10,12 +10,13 @@ from scopegate.oidc.claim_lookup import words
 from scopegate.plugins.access import Header
 from scopegate.plugins.consumers import AmbiguousConsumer, ConsumerIndex, ConsumerRecord
 from scopegate.plugins.openid_connect.identity import Identity, look_up, text_of
+from scopegate.plugins.openid_connect.reasons import AccessReason
 
 
 class ConsumerRefused(Exception):
     """The claims name no consumer where one is needed: 403."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: AccessReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
@@ -74,7 +75,7 @@ class ConsumerMapping:
         claim = ".".join(path)
         problem = "was not found" if value is None else "names no consumer"
         raise ConsumerRefused(
-            "consumer_not_found",
+            AccessReason.CONSUMER_NOT_FOUND,
             f"consumer was not found (claim ({claim}) {problem} for consumer mapping)",
         )
 
@@ -87,7 +88,8 @@ class ConsumerMapping:
             )
         except AmbiguousConsumer:
             raise ConsumerRefused(
-                "consumer_ambiguous", "several consumers differ only in the case of the username"
+                AccessReason.CONSUMER_AMBIGUOUS,
+                "several consumers differ only in the case of the username",
             ) from None
 
     def anonymous_consumer(self, consumers: ConsumerIndex) -> ConsumerRecord:

@@ -25,10 +25,12 @@ from scopegate.plugins.openid_connect.bearer import (
 from scopegate.plugins.openid_connect.clients import Client, Clients
 from scopegate.plugins.openid_connect.identity import Claims, Identity, text_of
 from scopegate.plugins.openid_connect.issuer import Issuer
+from scopegate.plugins.openid_connect.reasons import AccessReason
 from scopegate.plugins.openid_connect.sessions import Sessions
 from scopegate.plugins.openid_connect.token_calls import TokenCalls
 from scopegate.plugins.openid_connect.verification import Verification
 from scopegate.plugins.ports import Ports
+from scopegate.reason_code import ReasonCode
 from scopegate.session.cookies import CookieRepeated, read_cookie
 from scopegate.session.session import Session, Tokens
 from scopegate.session.session_cookie import OpenSession
@@ -38,7 +40,7 @@ from scopegate.session.single_flight import RefreshFlight, RefreshRefused, Refre
 class SessionOver(Exception):
     """The session opened, and cannot go on: its token has ended and no new one is to be had."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: ReasonCode, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
@@ -175,7 +177,8 @@ class Credentials:
     async def _refreshed(self, session: Session, former: Identity, client: Client) -> Tokens:
         if not self._refresh_tokens:
             raise SessionOver(
-                "session_token_expired", "the access token of the session has expired"
+                AccessReason.SESSION_TOKEN_EXPIRED,
+                "the access token of the session has expired, and refresh_tokens is off",
             )
         newer = await self._flight.newer(session, now_s=int(self._ports.now()))
         if newer is not None and not self._is_ending(newer):
@@ -186,7 +189,7 @@ class Credentials:
         refresh_token = session.tokens.refresh
         if refresh_token is None:
             raise SessionOver(
-                "session_token_expired",
+                AccessReason.SESSION_TOKEN_EXPIRED,
                 "the access token of the session has expired, and there is no refresh token",
             )
 
@@ -285,7 +288,7 @@ class Credentials:
         claim = text_of(find_claim(claims, (self._jwt_session_claim,)))
         if cookie is None or claim is None or cookie != claim:
             raise TokenRefused(
-                "jwt_session_mismatch",
+                AccessReason.JWT_SESSION_MISMATCH,
                 f"the cookie {self._jwt_session_cookie} is not what the token's claim names",
             )
 

@@ -16,6 +16,7 @@ from typing import Any
 from scopegate.plugins.access import Header, LogLine
 from scopegate.plugins.openid_connect.bearer import header_name
 from scopegate.plugins.openid_connect.identity import Identity, look_up
+from scopegate.plugins.openid_connect.reasons import AsideReason
 
 # Set by Kong's authentication plugins; nobody else may (envoy/arrival.py sees to it).
 IDENTITY_HEADERS = frozenset(
@@ -154,7 +155,7 @@ def sendable(headers: Iterable[Header]) -> tuple[list[Header], list[LogLine]]:
         if _is_sendable(value):
             kept.append((name, value))
         else:
-            fields = {"reason": "header_value_unsafe", "header": name}
+            fields = {"reason": AsideReason.HEADER_VALUE_UNSAFE, "header": name}
             dropped.append(LogLine("warning", "[openid-connect] header dropped", fields))
     return kept, dropped
 

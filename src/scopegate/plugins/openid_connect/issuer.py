@@ -10,6 +10,7 @@ from scopegate.ir.policy import canonical_json, content_id
 from scopegate.oidc.errors import IdpUnavailable, UnknownKey
 from scopegate.oidc.issuer import Endpoints, IssuerFacts
 from scopegate.oidc.keys import KeySet
+from scopegate.plugins.openid_connect.reasons import AccessReason
 from scopegate.plugins.ports import FactsPort
 
 T = TypeVar("T")
@@ -54,7 +55,9 @@ class Issuer:
         if self._known is None:
             document = await self._port.refresh(self._key, None)
             if document is None:
-                raise IdpUnavailable("issuer_unknown", "the issuer's metadata is not known yet")
+                raise IdpUnavailable(
+                    AccessReason.ISSUER_UNKNOWN, "the issuer's metadata is not known yet"
+                )
             self._known = self._read(document)
         return self._known
 

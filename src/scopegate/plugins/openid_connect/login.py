@@ -19,11 +19,13 @@ from scopegate.oidc.authorization import (
 )
 from scopegate.oidc.errors import NotConfigured
 from scopegate.oidc.grants import TokenSet
+from scopegate.oidc.reasons import Reason
 from scopegate.plugins.access import Header, Redirect, Request
 from scopegate.plugins.openid_connect.arguments import Arguments
 from scopegate.plugins.openid_connect.clients import Client, Clients
 from scopegate.plugins.openid_connect.identity import Identity
 from scopegate.plugins.openid_connect.issuer import Issuer
+from scopegate.plugins.openid_connect.reasons import PassReason
 from scopegate.plugins.openid_connect.sessions import cookies_for_upstream, key_ring
 from scopegate.plugins.openid_connect.token_calls import TokenCalls
 from scopegate.plugins.ports import Ports
@@ -118,7 +120,7 @@ class Login:
         Raises OidcError, CookieRepeated, ReturnTargetTooLong.
         """
         if client.id is None:
-            raise NotConfigured("client_id_missing", "client_id is not configured")
+            raise NotConfigured(Reason.CLIENT_ID_MISSING, "client_id is not configured")
         endpoint = (await self._issuer.known()).facts.require_endpoint("authorization")
         redirect_uri = client.redirect_uri or f"{request.scheme}://{request.host}{request.path}"
         start = self._pending.begin(
@@ -147,7 +149,7 @@ class Login:
             [*self._from_client(arguments), *self._extra],
         )
         cookies = [("set-cookie", start.set_cookie)] if start.set_cookie else []
-        return Redirect(location, "login_started", tuple(cookies))
+        return Redirect(location, PassReason.LOGIN_STARTED, tuple(cookies))
 
     def _page(self, request: Request) -> str:
         if self._keep_query and request.query:

@@ -16,6 +16,7 @@ from scopegate.plugins.access import Header, LogLine, Redirect, Request, Respond
 from scopegate.plugins.openid_connect.arguments import Arguments
 from scopegate.plugins.openid_connect.clients import Client
 from scopegate.plugins.openid_connect.issuer import Issuer
+from scopegate.plugins.openid_connect.reasons import AsideReason, PassReason
 from scopegate.session.session import Session
 
 URL_LIMIT_CHARS = 4000
@@ -68,13 +69,18 @@ class Logout:
             location = _end_session_url(endpoint, client, hint)
             if hint is not None and len(location) > URL_LIMIT_CHARS:
                 # The provider knows the client, and asks the person instead.
-                fields = {"reason": "id_token_hint_too_long", "detail": f"{len(hint)} characters"}
+                fields = {
+                    "reason": AsideReason.ID_TOKEN_HINT_TOO_LONG,
+                    "detail": f"{len(hint)} characters",
+                }
                 log = (LogLine("info", "[openid-connect] logout without id_token_hint", fields),)
                 location = _end_session_url(endpoint, client, None)
         subject = session.subject if session else None
         if location is not None:
-            return Redirect(location, "logout", tuple(headers), subject, log)
-        return Respond(200, "application/json", b"{}", "logout", tuple(headers), subject, log)
+            return Redirect(location, PassReason.LOGOUT, tuple(headers), subject, log)
+        return Respond(
+            200, "application/json", b"{}", PassReason.LOGOUT, tuple(headers), subject, log
+        )
 
 
 def _end_session_url(endpoint: str, client: Client, id_token_hint: str | None) -> str:

@@ -22,6 +22,7 @@ from scopegate.plugins.openid_connect.headers import (
     session_header,
 )
 from scopegate.plugins.openid_connect.issuer_request import issuer_request
+from scopegate.plugins.openid_connect.reasons import ConfigFinding
 from scopegate.session.cookies import chunk_names
 from scopegate.session.sealing import mark_of, root_from_cluster_secret, root_from_secret
 
@@ -61,9 +62,21 @@ _FORMER_SECRET_CAP_S = 31 * 86400
 _SECRET_LENGTH = 16
 
 _WARNINGS = (
-    ("verify_signature", "signatures of tokens from the token endpoint are not verified"),
-    ("verify_claims", "the standard claims (exp, nbf, aud …) are not verified"),
-    ("ssl_verify", "the identity provider's certificate is not verified"),
+    (
+        "verify_signature",
+        ConfigFinding.VERIFY_SIGNATURE_OFF,
+        "signatures of tokens from the token endpoint are not verified",
+    ),
+    (
+        "verify_claims",
+        ConfigFinding.VERIFY_CLAIMS_OFF,
+        "the standard claims (exp, nbf, aud …) are not verified",
+    ),
+    (
+        "ssl_verify",
+        ConfigFinding.SSL_VERIFY_OFF,
+        "the identity provider's certificate is not verified",
+    ),
 )
 
 
@@ -149,16 +162,16 @@ def _findings(plugin: Plugin) -> Iterable[Finding]:
     if unbuilt:
         yield Finding(
             level="warning",
-            code="auth_methods_not_built",
+            code=ConfigFinding.AUTH_METHODS_NOT_BUILT,
             kind="plugins",
             id=plugin.id,
             message=f"auth_methods not supported yet, never tried: {', '.join(unbuilt)}",
         )
-    for name, consequence in _WARNINGS:
+    for name, code, consequence in _WARNINGS:
         if not plugin.config[name]:
             yield Finding(
                 level="warning",
-                code=f"{name}_off",
+                code=code,
                 kind="plugins",
                 id=plugin.id,
                 message=f"config.{name}=false: {consequence}",
@@ -167,7 +180,7 @@ def _findings(plugin: Plugin) -> Iterable[Finding]:
     if secret is not None and len(secret) < _SECRET_LENGTH:
         yield Finding(
             level="warning",
-            code="session_secret_short",
+            code=ConfigFinding.SESSION_SECRET_SHORT,
             kind="plugins",
             id=plugin.id,
             message=f"config.session_secret has less than {_SECRET_LENGTH} characters: whoever "
@@ -176,7 +189,7 @@ def _findings(plugin: Plugin) -> Iterable[Finding]:
     if _redirects_into_a_login(plugin.config):
         yield Finding(
             level="warning",
-            code="login_redirect_without_session",
+            code=ConfigFinding.LOGIN_REDIRECT_WITHOUT_SESSION,
             kind="plugins",
             id=plugin.id,
             message="config.login_action=redirect without login_redirect_uri, and a login begins "

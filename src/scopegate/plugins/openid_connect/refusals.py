@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from scopegate.plugins.access import Header, Refusal
 from scopegate.plugins.openid_connect.clients import Client
+from scopegate.reason_code import ReasonCode
 
 UNEXPECTED_MESSAGE = "An unexpected error occurred"
 
@@ -39,7 +40,7 @@ class Refusals:
     def unauthenticated(
         self,
         client: Client,
-        reason: str,
+        reason: ReasonCode,
         detail: str,
         *,
         error: str | None = None,
@@ -60,7 +61,7 @@ class Refusals:
         )
 
     def malformed(
-        self, client: Client, reason: str, detail: str, headers: Iterable[Header] = ()
+        self, client: Client, reason: ReasonCode, detail: str, headers: Iterable[Header] = ()
     ) -> Refusal:
         """400 `invalid_request`: two credentials of one kind and the like (RFC 6750 §3.1)."""
         return self.unauthenticated(
@@ -76,7 +77,7 @@ class Refusals:
     def forbidden(
         self,
         client: Client,
-        reason: str,
+        reason: ReasonCode,
         detail: str,
         *,
         scope: str | None = None,
@@ -97,7 +98,7 @@ class Refusals:
         )
 
     def unavailable(
-        self, client: Client, reason: str, detail: str, retry_after_s: int = 5
+        self, client: Client, reason: ReasonCode, detail: str, retry_after_s: int = 5
     ) -> Refusal:
         """503: something that we rely on does not answer. Never a login, never a 401."""
         return Refusal(
@@ -110,7 +111,7 @@ class Refusals:
             retry_after_s=retry_after_s,
         )
 
-    def unexpected(self, client: Client, reason: str, detail: str) -> Refusal:
+    def unexpected(self, client: Client, reason: ReasonCode, detail: str) -> Refusal:
         """500: our own fault, or the configuration's."""
         return Refusal(
             status=500,

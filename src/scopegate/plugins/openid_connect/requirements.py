@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from scopegate.oidc.claim_lookup import find_claim, satisfies, words
+from scopegate.plugins.openid_connect.reasons import AccessReason
 
-# What the log calls each requirement, and the reason code.
+# What the log calls each requirement, its fields, and the reason.
 _KINDS = (
-    ("scopes", "scopes_required", "scopes_claim", "scopes_missing"),
-    ("audience", "audience_required", "audience_claim", "audience_missing"),
-    ("groups", "groups_required", "groups_claim", "groups_missing"),
-    ("roles", "roles_required", "roles_claim", "roles_missing"),
+    ("scopes", "scopes_required", "scopes_claim", AccessReason.SCOPES_MISSING),
+    ("audience", "audience_required", "audience_claim", AccessReason.AUDIENCE_MISSING),
+    ("groups", "groups_required", "groups_claim", AccessReason.GROUPS_MISSING),
+    ("roles", "roles_required", "roles_claim", AccessReason.ROLES_MISSING),
 )
 
 
@@ -29,14 +30,14 @@ class Requirement:
     kind: str
     required: tuple[str, ...]
     path: tuple[str, ...]
-    reason: str
+    reason: AccessReason
 
 
 @dataclass(frozen=True, slots=True)
 class Unmet:
     """A requirement that does not hold. `scope`: what RFC 6750 §3 lets us tell the client."""
 
-    reason: str
+    reason: AccessReason
     detail: str
     scope: str | None = None
 
@@ -75,10 +76,14 @@ class Requirements:
                 )
         present = sorted(name for name in self.forbidden if name in (claims or {}))
         if present:
-            return Unmet("claim_forbidden", f"forbidden claims were found [ {', '.join(present)} ]")
+            return Unmet(
+                AccessReason.CLAIM_FORBIDDEN,
+                f"forbidden claims were found [ {', '.join(present)} ]",
+            )
         if self.forbidden and claims is None:
             # An opaque token may hold anything: what cannot be checked is refused.
             return Unmet(
-                "claims_unknown", "forbidden claims cannot be checked: the token is opaque"
+                AccessReason.CLAIMS_UNKNOWN,
+                "forbidden claims cannot be checked: the token is opaque",
             )
         return None

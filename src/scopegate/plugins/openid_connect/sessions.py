@@ -12,7 +12,9 @@ from typing import Any
 from scopegate.plugins.access import Header, Request
 from scopegate.plugins.openid_connect.headers import session_header
 from scopegate.plugins.openid_connect.identity import Identity
+from scopegate.plugins.openid_connect.reasons import AccessReason
 from scopegate.plugins.ports import Ports
+from scopegate.reason_code import ReasonCode
 from scopegate.session.cookies import CookieSettings, chunk_names, without_cookies
 from scopegate.session.ended_sessions import EndedSessions
 from scopegate.session.sealing import KeyRing, RingKey
@@ -35,10 +37,9 @@ _CLOCK_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """No session. `reason` says why; `cookie_there` that there is something to expire."""
+    """No session. `reason` says why the request's cookie opens none; None: it brings no cookie."""
 
-    reason: str
-    cookie_there: bool
+    reason: ReasonCode | None
 
 
 def key_ring(keys: Sequence[Mapping[str, Any]]) -> KeyRing:
@@ -100,18 +101,18 @@ class Sessions:
     async def open(self, request: Request) -> OpenSession | Absent:
         """The live session of a request. Raises CookieRepeated, SharedStateUnavailable."""
         if not self.enabled:
-            return Absent("session_not_enabled", cookie_there=False)
+            return Absent(None)
         now_s = int(self._ports.now())
         found = self._cookie.open(request.header("cookie"), bound=self._bound(request), now_s=now_s)
         if isinstance(found, NoSession):
-            return Absent(found.reason.value, found.is_cookie_there)
+            return Absent(found.reason)
         # A session that a bearer token began (of whatever client) must not open a configuration
         # that wants a login of its own; one that knows nothing but sessions takes any.
         method = found.session.method
         if method in self._disabled_for or (self._methods and method not in self._methods):
-            return Absent("session_method_not_enabled", cookie_there=True)
+            return Absent(AccessReason.SESSION_METHOD_NOT_ENABLED)
         if await self._ended.is_ended(found.session, now_s):
-            return Absent("session_ended", cookie_there=True)
+            return Absent(AccessReason.SESSION_ENDED)
         return found
 
     def brought(self, request: Request) -> Session | None:

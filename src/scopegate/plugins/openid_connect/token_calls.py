@@ -16,6 +16,7 @@ from scopegate.plugins.openid_connect.clients import Client
 from scopegate.plugins.openid_connect.identity import Identity
 from scopegate.plugins.openid_connect.issuer import Issuer
 from scopegate.plugins.openid_connect.issuer_request import http_settings
+from scopegate.plugins.openid_connect.reasons import AccessReason
 from scopegate.plugins.openid_connect.verification import Verification
 from scopegate.plugins.ports import Ports
 
@@ -78,7 +79,7 @@ class TokenCalls:
         )
         if tokens.id_token is None and self.openid:
             # OpenID Connect Core §3.1.3.3: whoever asks for openid gets an ID token.
-            raise IdpRefused("id_token_missing", "the token endpoint sent no id token")
+            raise IdpRefused(AccessReason.ID_TOKEN_MISSING, "the token endpoint sent no id token")
         identity = await self._verified("authorization_code", client, tokens, nonce=nonce)
         return identity, tokens
 

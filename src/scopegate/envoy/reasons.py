@@ -1,0 +1,68 @@
+"""Every reason that Envoy gives by itself; two of them stand in apply.lua.
+
+What codes promise: `scopegate.reason_code`.
+"""
+
+from __future__ import annotations
+
+from scopegate.reason_code import ReasonCode
+
+
+class EnvoyReason(ReasonCode):
+    """Why Envoy refuses by itself. The access log has these, and the answer; not the log."""
+
+    HOST_MALFORMED = (
+        "host_malformed",
+        400,
+        "The Host header is no name, or has odd characters.",
+        "The client's fault; look at what stands before the gateway if it makes the header.",
+    )
+    PATH_AMBIGUOUS = (
+        "path_ambiguous",
+        400,
+        "Servers read this path in different ways (`..%2f`, `..;`, `%252e` …).",
+        "Nearly always an attack: look at `client_ip`.",
+    )
+    PATH_ESCAPED_SLASH = (
+        "path_escaped_slash",
+        400,
+        "The path has an encoded slash or backslash (%2F, %5C), which servers read differently.",
+        "If the API needs them, name them in the route's own path; for all routes the setting "
+        "`path_escaped_slashes=keep`.",
+    )
+    UPGRADE_UNSUPPORTED = (
+        "upgrade_unsupported",
+        400,
+        "A tunnel (CONNECT) or an upgrade to something other than WebSocket.",
+        "The client cannot have that here.",
+    )
+    REFUSED_ON_ARRIVAL = (
+        "refused_on_arrival",
+        (400, 408, 413, 426, 431, 500, 501, 503),
+        "No request that could be read: no HTTP, headers too large, many or slow, or the proxy "
+        "takes no more.",
+        "`details` in the access log has Envoy's word for it. For 431 see the settings "
+        "`request_headers_limit_kib` and `request_headers_limit_count`; for 503 the machine's "
+        "load.",
+    )
+    POLICY_UNAVAILABLE = (
+        "policy_unavailable",
+        503,
+        "No policy worker answered.",
+        "Look for `process ended` in the log; a worker that was killed is back in a second. Else "
+        "the workers are overloaded: raise `policy_workers`.",
+    )
+    POLICY_UNDECIDED = (
+        "policy_undecided",
+        503,
+        "The request arrived past the filters that ask, which must never happen: it is stopped.",
+        "Look whether the proxy has the latest configuration (`GET /status`); then please report "
+        "it.",
+    )
+    POLICY_ANSWER_BROKEN = (
+        "policy_answer_broken",
+        500,
+        "The proxy could not do what the policy service answered.",
+        "Envoy's line `the answer of the policy service cannot be applied` says what: please "
+        "report it.",
+    )
