@@ -29,7 +29,7 @@ from scopegate.admin.errors import (
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
     UNEXPECTED,
-    Refusal,
+    AdminError,
     refusal,
     schema_refusal,
     store_refusal,
@@ -134,7 +134,7 @@ class AdminApi:
             if refused is not None:
                 return _json(403, {"message": refused})
             return await self._dispatch(request)
-        except Refusal as refusal:
+        except AdminError as refusal:
             return _json(refusal.status, refusal.body)
         except StoreUnavailable as error:
             log.error("the database does not answer", detail=str(error), path=request.url.path)
@@ -200,7 +200,7 @@ class AdminApi:
 def _segments(scope: Scope) -> tuple[str, ...]:
     """The path's parts, each decoded by itself, so that an encoded slash stays in its part.
 
-    Raises Refusal (400).
+    Raises AdminError (400).
     """
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     path = raw.partition(b"?")[0].decode("latin-1").removeprefix("/").removesuffix("/")

@@ -28,7 +28,7 @@ Step = str | int | None  # a name, a place from 1, or the next place
 def parse_arguments(text: str, *, maps: bool = True) -> dict[str, Any]:
     """A query or an urlencoded body. `maps` False: `a[b]` is a plain name, as Kong has it for GET.
 
-    Raises Refusal (400).
+    Raises AdminError (400).
     """
     if not text:
         return {}
@@ -44,7 +44,7 @@ def parse_arguments(text: str, *, maps: bool = True) -> dict[str, Any]:
 
 
 def nest(pairs: Iterable[tuple[str, str]], *, maps: bool = True) -> dict[str, Any]:
-    """Lists and dicts of texts from names with steps. Raises Refusal (400)."""
+    """Lists and dicts of texts from names with steps. Raises AdminError (400)."""
     root = _Node()
     for name, text in pairs:
         node = root

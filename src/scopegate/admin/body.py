@@ -15,7 +15,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from scopegate.admin.arguments import ARGUMENT_LIMIT, nest, parse_arguments
-from scopegate.admin.errors import Refusal, refusal
+from scopegate.admin.errors import AdminError, refusal
 from scopegate.admin.json_text import read_json
 
 BODY_LIMIT_S = 30
@@ -39,7 +39,7 @@ class Sent:
 
 
 async def read_sent(request: Request) -> Sent:
-    """The arguments in the body of a POST, PUT or PATCH. Raises Refusal (400, 408, 413, 415)."""
+    """The arguments in the body of a POST, PUT or PATCH. Raises AdminError (400, 408, 413, 415)."""
     try:
         async with asyncio.timeout(BODY_LIMIT_S):
             body = await _read_limited(request)
@@ -58,7 +58,7 @@ async def read_sent(request: Request) -> Sent:
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
-    """A JSON object. Raises Refusal (400)."""
+    """A JSON object. Raises AdminError (400)."""
     try:
         document = read_json(body)
     except ValueError:
@@ -87,11 +87,11 @@ def _kind_of(headers: Headers, body: bytes) -> Kind | None:
         raise refusal(400, "Multiple Content-Type headers not allowed")
     if not types:
         if body:
-            raise Refusal(415, None)
+            raise AdminError(415, None)
         return None
     kind = _KINDS.get(types[0].partition(";")[0].strip().lower())
     if kind is None:
-        raise Refusal(415, None)
+        raise AdminError(415, None)
     return kind
 
 

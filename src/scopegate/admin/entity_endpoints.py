@@ -44,7 +44,7 @@ class _Endpoints:
         return key_of(schema, call.names[schema.kind])
 
     async def _found(self, tx: Transaction, call: Call, schema: EntitySchema) -> Document:
-        """The entity that the path names. Raises Refusal (404)."""
+        """The entity that the path names. Raises AdminError (404)."""
         document = await tx.get(schema.kind, self._key(call, schema))
         if document is None:
             raise not_found()
@@ -246,7 +246,7 @@ class _Nested(_Endpoints):
         return {"id": reference["id"]}
 
     async def _family(self, tx: Transaction, call: Call) -> tuple[Document, Document]:
-        """Parent and child that the path names and that belong together. Raises Refusal (404)."""
+        """Parent and child in the path, which belong together. Raises AdminError (404)."""
         parent = await self._found(tx, call, self._parent)
         child = await self._found(tx, call, self._schema)
         reference = child.get(self._field)

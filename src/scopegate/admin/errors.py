@@ -22,7 +22,7 @@ METHOD_NOT_ALLOWED = "Method not allowed"
 UNEXPECTED = "An unexpected error occurred"
 
 
-class Refusal(Exception):
+class AdminError(Exception):
     """The request gets this status and this JSON body; None is an empty body."""
 
     def __init__(self, status: int, body: Mapping[str, Any] | None) -> None:
@@ -31,51 +31,53 @@ class Refusal(Exception):
         self.body = body
 
 
-def refusal(status: int, message: str) -> Refusal:
+def refusal(status: int, message: str) -> AdminError:
     """A refusal that is only a message."""
-    return Refusal(status, {"message": message})
+    return AdminError(status, {"message": message})
 
 
-def not_found() -> Refusal:
+def not_found() -> AdminError:
     """404 for an entity or a path."""
     return refusal(404, NOT_FOUND)
 
 
-def schema_refusal(violation: SchemaViolation) -> Refusal:
+def schema_refusal(violation: SchemaViolation) -> AdminError:
     """Code 2: the document breaks its schema."""
     fields = errors_as_json(violation.errors)
     return _kong(400, 2, "schema violation", violation.message, fields=fields)
 
 
-def missing_entity(key: Mapping[str, str]) -> Refusal:
+def missing_entity(key: Mapping[str, str]) -> AdminError:
     """Code 6: what PATCH should change is not there."""
     what = "primary key " if "id" in key else ""
     message = f"could not find the entity with {what}'{lua_text(key)}'"
     return _kong(404, 6, "not found", message, fields=dict(key))
 
 
-def bad_offset(offset: str, why: str) -> Refusal:
+def bad_offset(offset: str, why: str) -> AdminError:
     """Code 7."""
     return _kong(400, 7, "invalid offset", f"'{offset}' is not a valid offset: {why}")
 
 
-def bad_size(message: str) -> Refusal:
+def bad_size(message: str) -> AdminError:
     """Code 9."""
     return _kong(400, 9, "invalid size", message)
 
 
-def bad_key(field: str, fault: Any) -> Refusal:
+def bad_key(field: str, fault: Any) -> AdminError:
     """Code 10: the path names an entity by something that cannot be a name."""
     return _kong(400, 10, f"invalid unique {field}", str(fault))
 
 
-def bad_tags(fault: str) -> Refusal:
+def bad_tags(fault: str) -> AdminError:
     """Code 11."""
     message = f"invalid option (tags: {fault})"
     return _kong(400, 11, "invalid options", message, options={"tags": fault})
 
 
-def unresolved_foreign_keys(unresolved: Mapping[str, Mapping[str, tuple[str, Any]]]) -> Refusal:
+def unresolved_foreign_keys(
+    unresolved: Mapping[str, Mapping[str, tuple[str, Any]]],
+) -> AdminError:
     """Code 13. `unresolved`: field → unique field of the parent → (kind of parent, value)."""
     fields = {
         field: {
@@ -98,7 +100,7 @@ def unresolved_foreign_keys(unresolved: Mapping[str, Mapping[str, tuple[str, Any
 StoreRefusal = UniqueViolation | PrimaryKeyViolation | ForeignKeyViolation | StillReferenced
 
 
-def store_refusal(error: StoreRefusal) -> Refusal:
+def store_refusal(error: StoreRefusal) -> AdminError:
     """Codes 3, 4 and 5: what the store would not do."""
     match error:
         case UniqueViolation():
@@ -122,5 +124,5 @@ def store_refusal(error: StoreRefusal) -> Refusal:
             return _kong(400, 4, "foreign key violation", message, fields=by)
 
 
-def _kong(status: int, code: int, name: str, message: str, **details: Any) -> Refusal:
-    return Refusal(status, {"code": code, "name": name, "message": message, **details})
+def _kong(status: int, code: int, name: str, message: str, **details: Any) -> AdminError:
+    return AdminError(status, {"code": code, "name": name, "message": message, **details})

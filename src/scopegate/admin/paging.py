@@ -22,7 +22,7 @@ _TAG = r"[ -+\-.0-~\u0080-\U0010ffff]+"
 
 
 def page_size(query: Mapping[str, Any]) -> int:
-    """`?size=`, 1 to 1000, 100 when absent. Raises Refusal (400)."""
+    """`?size=`, 1 to 1000, 100 when absent. Raises AdminError (400)."""
     text = first(query, "size")
     if not text:
         return SIZE_DEFAULT
@@ -36,7 +36,7 @@ def page_size(query: Mapping[str, Any]) -> int:
 
 
 def decode_offset(offset: str, length: int = 1) -> list[str]:
-    """The texts in an offset. Raises Refusal (400)."""
+    """The texts in an offset. Raises AdminError (400)."""
     try:
         decoded = base64.b64decode(offset + "=" * (-len(offset) % 4), validate=True)
     except (binascii.Error, ValueError):
@@ -58,7 +58,7 @@ def encode_offset(*texts: str) -> str:
 
 
 def tag_filter(query: Mapping[str, Any]) -> TagFilter | None:
-    """`?tags=a,b` (all), `?tags=a/b` (one of them). Raises Refusal (400)."""
+    """`?tags=a,b` (all), `?tags=a/b` (one of them). Raises AdminError (400)."""
     if "tags" not in query:
         return None
     text = first(query, "tags")

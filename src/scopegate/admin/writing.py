@@ -22,7 +22,7 @@ Key = dict[str, Any]
 
 
 def key_of(schema: EntitySchema, segment: str) -> Key:
-    """What a path segment names: an id, or a value of the endpoint key. Raises Refusal (400)."""
+    """What a path segment names: an id, or a value of the endpoint key. Raises AdminError (400)."""
     if is_uuid(segment):
         return {"id": segment.lower()}
     value = schema.infer_key(segment)
@@ -42,7 +42,7 @@ class Writer:
     async def create(self, tx: Transaction, kind: str, sent: Sent, fixed: Document) -> Document:
         """POST. `fixed`: fields that the path decides, whatever the body says.
 
-        Raises SchemaViolation, Refusal and what the store raises.
+        Raises SchemaViolation, AdminError and what the store raises.
         """
         schema = self.schemas[kind]
         draft = schema.draft_new({**_typed(schema, sent), **fixed}, self.makings)
@@ -55,7 +55,7 @@ class Writer:
     ) -> Document:
         """PATCH. `fixed` holds only where the body says nothing.
 
-        Raises Refusal (404) when the entity is not there, and as `create` does.
+        Raises AdminError (404) when the entity is not there, and as `create` does.
         """
         schema = self.schemas[kind]
         stored = await tx.get(kind, key)
