@@ -9,7 +9,6 @@ import re
 import shlex
 import subprocess
 import sys
-from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ import pytest_asyncio
 from playwright.async_api import Frame, Page
 
 from scopegate_demo.echo import EchoUpstream
+from support.base64url import from_base64url
 from support.browser import chromium, log_in, person, screenshot
 from support.gateway import Gateway, running_gateway
 from support.keycloak import ADMIN, KEYCLOAK_TIMEOUT_S, Keycloak
@@ -120,7 +120,7 @@ async def access_token(keycloak: Keycloak, username: str) -> str:
 
 
 def scopes_of(token: str) -> list[str]:
-    claims = json.loads(urlsafe_b64decode(token.split(".")[1] + "==="))
+    claims = json.loads(from_base64url(token.split(".")[1]))
     return str(claims["scope"]).split()
 
 

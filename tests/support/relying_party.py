@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Mapping
@@ -12,6 +11,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
+
+from support.base64url import to_base64url
 
 
 @dataclass
@@ -33,7 +34,7 @@ class RelyingParty:
     @property
     def code_challenge(self) -> str:
         digest = hashlib.sha256(self.code_verifier.encode()).digest()
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        return to_base64url(digest)
 
     def authorization_url(self, **changes: str | None) -> str:
         """The login link; None leaves a parameter out."""

@@ -10,7 +10,6 @@ import contextlib
 import json
 import time
 import uuid
-from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +33,7 @@ from scopegate_demo.idp import (
     Signature,
     TokenEdit,
 )
+from support.base64url import to_base64url
 from support.gateway import Gateway, running_gateway
 from support.raw_http import RawConnection, Reply
 
@@ -99,9 +99,9 @@ def claiming(idp: DemoIdp, *without: str, **claims: Any) -> str:
 def with_raw_header(idp: DemoIdp, header: str) -> str:
     """A good token under a header that no JSON library would write, rightly signed."""
     payload = idp.access_token(USER).split(".")[1]
-    signed = f"{_base64url(header.encode())}.{payload}"
+    signed = f"{to_base64url(header.encode())}.{payload}"
     key: Any = idp.keys.active.private_key
-    return f"{signed}.{_base64url(key.sign(signed.encode(), padding.PKCS1v15(), SHA256()))}"
+    return f"{signed}.{to_base64url(key.sign(signed.encode(), padding.PKCS1v15(), SHA256()))}"
 
 
 def encrypted(idp: DemoIdp) -> str:
@@ -109,10 +109,6 @@ def encrypted(idp: DemoIdp) -> str:
     header = {"alg": "RSA-OAEP", "enc": "A128GCM"}
     key = type(idp.keys.active).import_key(idp.keys.active.as_pem(private=False))
     return jwe.encrypt_compact(header, idp.access_token(USER), key)
-
-
-def _base64url(content: bytes) -> str:
-    return urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def now_s() -> int:

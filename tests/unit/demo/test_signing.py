@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-from base64 import urlsafe_b64decode
 
 import pytest
 from joserfc import jws
@@ -12,6 +11,7 @@ from joserfc.jwk import RSAKey
 
 from scopegate_demo.idp.keys import KeyRing
 from scopegate_demo.idp.signing import Signature, at_hash, sign
+from support.base64url import from_base64url
 
 CLAIMS = {"sub": "somebody"}
 
@@ -22,7 +22,7 @@ def keys() -> KeyRing:
 
 
 def parts(token: str) -> tuple[dict, bytes, bytes]:
-    header, payload, signature = (urlsafe_b64decode(part + "===") for part in token.split("."))
+    header, payload, signature = (from_base64url(part) for part in token.split("."))
     return json.loads(header), payload, signature
 
 

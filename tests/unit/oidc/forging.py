@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from scopegate.oidc.issuer import IssuerFacts, Jwk, KeySource, Origin
 from scopegate.oidc.keys import KeySet
+from support.base64url import to_base64url
 from unit.oidc.vectors import EC_JWK, ED25519_JWK, P521_JWK, RSA_JWK, public
 
 ISSUER = "https://idp.example/realms/kong"
@@ -37,25 +37,20 @@ JWKS: tuple[Jwk, ...] = (
 Key = RSAKey | ECKey | OKPKey | OctKey
 
 
-def base64url(value: bytes) -> str:
-    """Base64url without padding, written apart from the code under test."""
-    return base64.urlsafe_b64encode(value).decode().rstrip("=")
-
-
 def compact(header: Any, payload: Any, key: Key | None = RSA, alg: str | None = None) -> str:
     """A compact JWS over a header and a payload (JSON-shaped, or the bytes themselves).
 
     alg   how to sign, when that is not what the header says; key None: an empty signature
     """
     parts = [
-        base64url(part if isinstance(part, bytes) else json.dumps(part).encode())
+        to_base64url(part if isinstance(part, bytes) else json.dumps(part).encode())
         for part in (header, payload)
     ]
     signing_input = ".".join(parts).encode()
     signature = b""
     if key is not None:
         signature = _MODELS[alg or header["alg"]].sign(signing_input, key)
-    return f"{signing_input.decode()}.{base64url(signature)}"
+    return f"{signing_input.decode()}.{to_base64url(signature)}"
 
 
 def access_claims(**claims: Any) -> dict[str, Any]:

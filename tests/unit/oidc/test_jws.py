@@ -9,11 +9,12 @@ import pytest
 from scopegate.oidc.errors import NotJwt, TokenRefused
 from scopegate.oidc.jws import TOKEN_CHARS_MAX, parse_jws
 from scopegate.oidc.reasons import Reason
+from support.base64url import to_base64url
 from unit.oidc import vectors
-from unit.oidc.forging import access_claims, base64url, compact, signed
+from unit.oidc.forging import access_claims, compact, signed
 
-PAYLOAD = base64url(b'{"iss":"x"}')
-RS256 = base64url(b'{"alg":"RS256"}')
+PAYLOAD = to_base64url(b'{"iss":"x"}')
+RS256 = to_base64url(b'{"alg":"RS256"}')
 
 
 def test_a_good_token_is_taken_apart() -> None:
@@ -51,8 +52,8 @@ def test_headers_that_point_to_keys_are_ignored_but_for_jwk() -> None:
         (f"{RS256}=.{PAYLOAD}.AAAA", Reason.NOT_A_JWT),
         (f" {RS256}.{PAYLOAD}.AAAA", Reason.NOT_A_JWT),
         (f"{RS256}.{PAYLOAD}.ÄÄÄÄ", Reason.NOT_A_JWT),
-        (f"{base64url(b'[]')}.{PAYLOAD}.AAAA", Reason.NOT_A_JWT),
-        (f"{base64url(b'{')}.{PAYLOAD}.AAAA", Reason.NOT_A_JWT),
+        (f"{to_base64url(b'[]')}.{PAYLOAD}.AAAA", Reason.NOT_A_JWT),
+        (f"{to_base64url(b'{')}.{PAYLOAD}.AAAA", Reason.NOT_A_JWT),
         ("a.b.c.d.e", Reason.TOKEN_ENCRYPTED),
         ("....", Reason.TOKEN_ENCRYPTED),
     ],
@@ -67,11 +68,11 @@ def test_what_is_no_signed_jwt_may_be_checked_another_way(token: str, reason: Re
     ("token", "reason"),
     [
         ("x" * (TOKEN_CHARS_MAX + 1), Reason.TOKEN_TOO_LARGE),
-        (f"{base64url(b'{}')}.{PAYLOAD}.AAAA", Reason.ALG_MISSING),
+        (f"{to_base64url(b'{}')}.{PAYLOAD}.AAAA", Reason.ALG_MISSING),
         (f"{RS256}..AAAA", Reason.PAYLOAD_INVALID),
         (f"{RS256}.{PAYLOAD}=.AAAA", Reason.PAYLOAD_INVALID),
-        (f"{RS256}.{base64url(b'[1]')}.AAAA", Reason.PAYLOAD_INVALID),
-        (f"{RS256}.{base64url(b'text')}.AAAA", Reason.PAYLOAD_INVALID),
+        (f"{RS256}.{to_base64url(b'[1]')}.AAAA", Reason.PAYLOAD_INVALID),
+        (f"{RS256}.{to_base64url(b'text')}.AAAA", Reason.PAYLOAD_INVALID),
         (f"{RS256}.{PAYLOAD}.A", Reason.SIGNATURE_INVALID),
         (f"{RS256}.{PAYLOAD}.AAAA=", Reason.SIGNATURE_INVALID),
         (f"{RS256}.{PAYLOAD}.AB", Reason.SIGNATURE_INVALID),
