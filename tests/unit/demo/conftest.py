@@ -8,11 +8,8 @@ import aiohttp
 import pytest
 
 from scopegate_demo.idp import DemoIdp, KeyRing
-from support.keycloak import keycloak
 from support.login import form_browser
 from support.relying_party import RelyingParty
-
-__all__ = ["keycloak"]
 
 SIGNING_KEY = KeyRing().active  # made once: that takes longer than most tests
 

@@ -4,11 +4,11 @@ import json
 import os
 import subprocess
 import sys
-from base64 import urlsafe_b64decode
 
 import aiohttp
 import pytest
 
+from support.base64url import from_base64url
 from support.browser import chromium, log_in, person, screenshot
 from support.keycloak import ADMIN, KEYCLOAK_TIMEOUT_S, REALM_SCRIPT, Keycloak
 from support.relying_party import RelyingParty, callback_page
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(KEYCLOAK_TIMEOUT_S)]
 
 
 def claims_of(token: str) -> dict:
-    return json.loads(urlsafe_b64decode(token.split(".")[1] + "==="))
+    return json.loads(from_base64url(token.split(".")[1]))
 
 
 @pytest.mark.parametrize(
