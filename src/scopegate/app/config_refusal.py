@@ -16,7 +16,7 @@ ROUTES_LIMIT = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ProxyRefusal:
     """A refused configuration in words.
 
     said        what Envoy said, on one line and bounded
@@ -32,17 +32,17 @@ class Refusal:
         return f"{self.said} ({self.where})" if self.where else self.said
 
 
-def explain(detail: str, sent: Gateway, good: Gateway | None) -> Refusal:
+def explain(detail: str, sent: Gateway, good: Gateway | None) -> ProxyRefusal:
     """The refusal of `sent`, whose last accepted forerunner is `good` (None: not known)."""
     said = _brief(detail)
     quoting = _unique(route for route in sent.routes if _holds(route, detail))
     if quoting:
-        return Refusal(said, *_shown("in", quoting))
+        return ProxyRefusal(said, *_shown("in", quoting))
     if good is None:
-        return Refusal(said)
+        return ProxyRefusal(said)
     before = {route.key: route for route in good.routes}
     changed = _unique(route for route in sent.routes if before.get(route.key) != route)
-    return Refusal(said, *_shown("changed since the last good one:", changed))
+    return ProxyRefusal(said, *_shown("changed since the last good one:", changed))
 
 
 def _brief(detail: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from scopegate.admin.node import PublishResult
-from scopegate.app.config_refusal import Refusal, explain
+from scopegate.app.config_refusal import ProxyRefusal, explain
 from scopegate.app.issuers import IssuerBook
 from scopegate.app.last_good import LastGood
 from scopegate.app.policy_files import PolicyFiles
@@ -82,7 +82,7 @@ class Publisher:
         self._compiled: tuple[Finding, ...] = ()
         self._sent: _Published | None = None
         self._good: _Published | None = None
-        self._refusal: Refusal | None = None
+        self._refusal: ProxyRefusal | None = None
         self._serves = False
 
     @property
@@ -145,7 +145,7 @@ class Publisher:
         except Exception as problem:  # noqa: BLE001 - told, and the last good one stays
             # A fault of ours in one entity must not end the publishing of all others.
             logger().exception("configuration cannot be compiled", error=type(problem).__name__)
-            self._refusal = Refusal("it cannot be compiled; the log has the fault")
+            self._refusal = ProxyRefusal("it cannot be compiled; the log has the fault")
             return PublishResult("rejected", str(self._refusal))
         self._tell_findings(compiled.findings)
         self._sent = _Published(compiled.gateway, resources, began_s)
@@ -205,7 +205,7 @@ class Publisher:
         self._compiled = findings
 
 
-def _finding(refusal: Refusal) -> Finding:
+def _finding(refusal: ProxyRefusal) -> Finding:
     message = (
         f"the configuration was refused, and no change goes live until this is gone: {refusal}"
     )
