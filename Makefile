@@ -40,6 +40,7 @@ golden: $(VENV)/.dev ## rewrite the golden files from what the code does now; re
 reference: $(VENV)/.dev ## rewrite the generated pages of docs/reference
 	@scripts/generate-reference
 	@scripts/generate-settings-reference
+	@scripts/generate-reasons-reference
 
 lock: $(VENV)/.dev ## resolve dependencies anew into requirements/*.lock (hashes, no addresses)
 	@scripts/lock-dependencies

@@ -50,7 +50,7 @@ class EnvoyReason(ReasonCode):
         503,
         "No policy worker answered.",
         "Look for `process ended` in the log; a worker that was killed is back in a second. Else "
-        "the workers are overloaded: raise `policy_workers`.",
+        "the workers are overloaded: raise the setting `policy_workers`.",
     )
     POLICY_UNDECIDED = (
         "policy_undecided",

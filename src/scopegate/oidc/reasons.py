@@ -8,17 +8,18 @@ _ASK_ITS_MAKER = (
     "No setting here helps. Ask whoever runs the client or the identity provider how it makes "
     "its tokens."
 )
+_LINE_HAS_IT = "The line has the claim. " + _ASK_ITS_MAKER
 _SEND_THE_RIGHT_ONE = "Have the client send the access token that it got from the token endpoint."
 _FOREIGN_LOGIN = (
     "One is a stale or copied page: log in again. Many mean that somebody injects answers: look "
     "at the client addresses in the log."
 )
-_PROVIDER_LOG = "`detail` quotes its words; the identity provider's own log says more."
+_PROVIDER_LOG = "The line quotes its words; the identity provider's own log says more."
 _REACH = (
-    "`detail` names the host. Call it from this machine; look at DNS, firewall and the fields "
+    "The line names the host. Call it from this machine; look at DNS, firewall and the fields "
     "`http_proxy`, `https_proxy` and `no_proxy`."
 )
-_DOCUMENT = "`detail` names the URL and what is wrong; open it and compare `issuer` of the plugin."
+_DOCUMENT = "The line names the URL and what is wrong; open it and compare `issuer` of the plugin."
 
 
 class Reason(ReasonCode):
@@ -106,12 +107,12 @@ class Reason(ReasonCode):
         "alg_not_allowed",
         401,
         "The token's algorithm is not a signing algorithm we take.",
-        "`detail` names it. Have the identity provider sign with RS256, PS256, ES256 or EdDSA.",
+        "The line names it. Have the identity provider sign with RS256, PS256, ES256 or EdDSA.",
     )
     HS_NOT_ENABLED = (
         "hs_not_enabled",
         401,
-        "The token is signed with a shared secret (HS*), and enable_hs_signatures is off.",
+        "The token is signed with a shared secret (HS*), and `enable_hs_signatures` is off.",
         "Have the identity provider sign with a key of its own (RS256 …); only if it cannot, set "
         "`enable_hs_signatures`.",
     )
@@ -133,7 +134,7 @@ class Reason(ReasonCode):
         (401, 503),
         "The issuer publishes no key with the token's key id. 503: some of its keys could not be "
         "fetched, so that nobody can say.",
-        "`detail` names the key id. A token of another realm or a former key: get a new one. After "
+        "The line names the key id. A token of another realm or a former key: get a new one. After "
         "a rotation of keys the new ones are fetched within `rediscovery_lifetime`; compare the "
         "issuer's `jwks_uri`. With 503 see the findings.",
     )
@@ -175,7 +176,7 @@ class Reason(ReasonCode):
         "type_unknown",
         401,
         "The token's header says a type (typ) that is not taken here.",
-        "`detail` names the type. " + _SEND_THE_RIGHT_ONE,
+        "The line names the type. " + _SEND_THE_RIGHT_ONE,
     )
     ID_TOKEN_PRESENTED = (
         "id_token_presented",
@@ -225,20 +226,20 @@ class Reason(ReasonCode):
         "iss_invalid",
         401,
         "The claim iss is absent or no string.",
-        _ASK_ITS_MAKER,
+        _LINE_HAS_IT,
     )
     ISSUER_NOT_ALLOWED = (
         "issuer_not_allowed",
         401,
         "The token comes from an issuer that is not allowed.",
-        "`detail` has the token's issuer and the expected one. Another realm: the client must log "
+        "The line has the token's issuer and the expected one. Another realm: the client must log "
         "in there. The same provider under another name: list the token's in `issuers_allowed`.",
     )
     SUB_INVALID = (
         "sub_invalid",
         401,
         "The claim sub is no string, or absent or empty in an ID token.",
-        _ASK_ITS_MAKER,
+        _LINE_HAS_IT,
     )
     EXP_MISSING = (
         "exp_missing",
@@ -250,13 +251,13 @@ class Reason(ReasonCode):
         "exp_invalid",
         401,
         "The claim exp is no sensible number of seconds.",
-        _ASK_ITS_MAKER,
+        _LINE_HAS_IT,
     )
     TOKEN_EXPIRED = (
         "token_expired",
         401,
         "The token has expired.",
-        "`detail` has exp, in seconds since 1970. The client must get a new token. If fresh ones "
+        "The line has exp, in seconds since 1970. The client must get a new token. If fresh ones "
         "are refused, a clock is wrong: compare this machine's with the identity provider's; "
         "`leeway` forgives a few seconds.",
     )
@@ -264,7 +265,7 @@ class Reason(ReasonCode):
         "nbf_invalid",
         401,
         "The claim nbf is no sensible number of seconds.",
-        _ASK_ITS_MAKER,
+        _LINE_HAS_IT,
     )
     TOKEN_NOT_YET_VALID = (
         "token_not_yet_valid",
@@ -283,7 +284,7 @@ class Reason(ReasonCode):
         "iat_invalid",
         401,
         "The claim iat is no sensible number of seconds.",
-        _ASK_ITS_MAKER,
+        _LINE_HAS_IT,
     )
     TOKEN_FROM_THE_FUTURE = (
         "token_from_the_future",
@@ -296,13 +297,13 @@ class Reason(ReasonCode):
         "aud_invalid",
         401,
         "The claim aud is no string and no list of strings.",
-        _ASK_ITS_MAKER,
+        _LINE_HAS_IT,
     )
     AUDIENCE_MISMATCH = (
         "audience_mismatch",
         401,
         "The token is for somebody else (aud).",
-        "`detail` has the token's audience and the expected one. Have the identity provider put "
+        "The line has the token's audience and the expected one. Have the identity provider put "
         "it into the client's tokens (Keycloak: an audience mapper), or correct `audience` "
         "(`client_id` for ID tokens).",
     )
@@ -310,13 +311,13 @@ class Reason(ReasonCode):
         "azp_missing",
         401,
         "An ID token for several audiences must name its client (azp).",
-        _ASK_ITS_MAKER,
+        _LINE_HAS_IT,
     )
     AZP_MISMATCH = (
         "azp_mismatch",
         401,
         "The ID token was issued to another client (azp).",
-        "`detail` has both. Compare `client_id` with the client at the identity provider.",
+        "The line has both. Compare `client_id` with the client at the identity provider.",
     )
     NONCE_MISSING = (
         "nonce_missing",
@@ -339,7 +340,7 @@ class Reason(ReasonCode):
     AUTH_TIME_MISSING = (
         "auth_time_missing",
         401,
-        "The token does not say when the user logged in (auth_time), and max_age is set.",
+        "The token does not say when the user logged in (auth_time), and `max_age` is set.",
         "Have the identity provider put auth_time into the token, or unset `max_age`.",
     )
     AUTH_TIME_INVALID = (
@@ -351,14 +352,14 @@ class Reason(ReasonCode):
     LOGIN_TOO_OLD = (
         "login_too_old",
         401,
-        "The user logged in longer ago than max_age allows.",
+        "The user logged in longer ago than `max_age` allows.",
         "The user must log in again; if that comes too often, raise `max_age`.",
     )
     DOMAIN_NOT_ALLOWED = (
         "domain_not_allowed",
         401,
         "The user's domain (hd) is absent or not allowed.",
-        "`detail` has it. If the user may pass, add the domain to `domains`.",
+        "The line has it. If the user may pass, add the domain to `domains`.",
     )
     SUBJECT_CHANGED = (
         "subject_changed",
@@ -386,7 +387,7 @@ class Reason(ReasonCode):
         "callback_parameter_too_large",
         401,
         "A parameter of the authorization response is too long.",
-        "`detail` names it. " + _FOREIGN_LOGIN,
+        "The line names it. " + _FOREIGN_LOGIN,
     )
     CALLBACK_INVALID = (
         "callback_invalid",
@@ -405,14 +406,14 @@ class Reason(ReasonCode):
         "callback_iss_mismatch",
         401,
         "The authorization response comes from another issuer (RFC 9207).",
-        "`detail` has both. If the provider goes by two names, list them in `issuers_allowed`; "
+        "The line has both. If the provider goes by two names, list them in `issuers_allowed`; "
         "otherwise it is an attack.",
     )
     ACCESS_DENIED = (
         "access_denied",
         401,
         "The user or the identity provider declined the login.",
-        "`detail` quotes why. Nothing to do if the user pressed cancel; else look whether the "
+        "The line quotes why. Nothing to do if the user pressed cancel; else look whether the "
         "user may use this client at the identity provider.",
     )
     LOGIN_REFUSED = (
@@ -441,7 +442,7 @@ class Reason(ReasonCode):
         "client_refused",
         500,
         "The token endpoint does not accept this client, its secret, its grant or its scopes.",
-        "`detail` quotes the error. Compare `client_id`, `client_secret` and "
+        "The line quotes the error. Compare `client_id`, `client_secret` and "
         "`token_endpoint_auth_method` with the client at the identity provider: the secret may "
         "have been changed there.",
     )
@@ -449,13 +450,13 @@ class Reason(ReasonCode):
         "token_answer_invalid",
         503,
         "The token endpoint's answer is not what RFC 6749 §5 demands.",
-        "`detail` says what is wrong. Look whether `token_endpoint` is the right URL.",
+        "The line says what is wrong. Look whether `token_endpoint` is the right URL.",
     )
     TOKEN_ENDPOINT_UNAVAILABLE = (
         "token_endpoint_unavailable",
         503,
         "The token endpoint fails: 429, 5xx, a redirect or an answer that is not JSON.",
-        "`detail` has its status. Look at the identity provider's health and log, and at whatever "
+        "The line has its status. Look at the identity provider's health and log, and at whatever "
         "stands before it.",
     )
 
@@ -477,21 +478,21 @@ class Reason(ReasonCode):
         "idp_tls_failed",
         503,
         "The identity provider's certificate is not trusted.",
-        "`detail` says why. Renew it there, or name the company's authority in the setting "
+        "The line says why. Renew it there, or name the company's authority in the setting "
         "`lua_ssl_trusted_certificate`; do not switch `ssl_verify` off.",
     )
     IDP_ANSWER_INVALID = (
         "idp_answer_invalid",
         503,
         "The identity provider's answer is no valid HTTP.",
-        "`detail` names the host. Look at what stands between: a proxy, a port that speaks "
+        "The line names the host. Look at what stands between: a proxy, a port that speaks "
         "something else.",
     )
     IDP_ANSWER_TOO_LARGE = (
         "idp_answer_too_large",
         503,
         "The identity provider's answer is too large.",
-        "`detail` names the host and the limit. No sane answer is that large: look at the "
+        "The line names the host and the limit. No sane answer is that large: look at the "
         "configured URL.",
     )
 
@@ -512,7 +513,7 @@ class Reason(ReasonCode):
         "discovery_issuer_mismatch",
         503,
         "The discovery document names another issuer than the one it was fetched for.",
-        "`detail` has both. Configure the issuer that the document names, or list that one in "
+        "The line has both. Configure the issuer that the document names, or list that one in "
         "`issuers_allowed`.",
     )
     DISCOVERY_DOWNGRADE = (
@@ -527,20 +528,20 @@ class Reason(ReasonCode):
         503,
         "A part of what the issuer publishes, most often a key set, cannot be fetched; the rest is "
         "used.",
-        "`detail` names the URLs and what is wrong with them.",
+        "The line names the URLs and what is wrong with them.",
     )
     JWKS_FAILED = (
         "jwks_failed",
         503,
         "The issuer's keys cannot be fetched.",
-        "`detail` names the URL and its status; it comes from the discovery document, "
+        "The line names the URL and its status; it comes from the discovery document, "
         "`jwks_endpoint` or `extra_jwks_uris`.",
     )
     JWKS_INVALID = (
         "jwks_invalid",
         503,
         "The issuer's key set is not what it must be.",
-        "`detail` names the URL and what is wrong; look whether it is a key set at all.",
+        "The line names the URL and what is wrong; look whether it is a key set at all.",
     )
 
     # Configuration that lacks something
@@ -554,7 +555,7 @@ class Reason(ReasonCode):
         "endpoint_missing",
         500,
         "An endpoint is needed that is neither configured nor in the discovery document.",
-        "Set the field that `detail` names.",
+        "Set the field that the line names.",
     )
     CLIENT_ID_MISSING = (
         "client_id_missing",
@@ -566,7 +567,7 @@ class Reason(ReasonCode):
         "client_secret_missing",
         500,
         "A client secret is needed, none configured.",
-        "Set `client_secret`; `detail` names the client.",
+        "Set `client_secret`; the line names the client.",
     )
     CLIENT_AUTH_NOT_SUPPORTED = (
         "client_auth_not_supported",

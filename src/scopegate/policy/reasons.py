@@ -12,15 +12,15 @@ class PolicyReason(ReasonCode):
         "policy_unusable",
         503,
         "The file of the policy is not there, or damaged.",
-        "`detail` says which. The next change or restart writes it anew; look at the disk of "
-        "`prefix`, and at who else writes there.",
+        "The line says which. The next change or restart writes it anew; look at the disk of "
+        "the setting `prefix`, and at who else writes there.",
     )
     POLICY_TIMEOUT = (
         "policy_timeout",
         503,
         "There was no decision in time.",
-        "Most often a slow identity provider: look at the metrics of calls to it, and lower "
-        "`timeout`. Else at the machine's load.",
+        "Most often a slow identity provider: look at `scopegate_idp_request_seconds` and "
+        "lower `timeout`. Else at the machine's load.",
     )
     UNEXPECTED_ERROR = (
         "unexpected_error",

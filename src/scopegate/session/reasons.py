@@ -23,19 +23,19 @@ class SessionReason(ReasonCode):
     SESSION_ABSOLUTE_TIMEOUT = (
         "session_absolute_timeout",
         401,
-        "The session is older than session_absolute_timeout.",
+        "The session is older than `session_absolute_timeout`.",
         _LOG_IN_AGAIN + "`session_absolute_timeout`.",
     )
     SESSION_ROLLING_TIMEOUT = (
         "session_rolling_timeout",
         401,
-        "The session was not renewed within session_rolling_timeout.",
+        "The session was not renewed within `session_rolling_timeout`.",
         _LOG_IN_AGAIN + "`session_rolling_timeout`.",
     )
     SESSION_IDLING_TIMEOUT = (
         "session_idling_timeout",
         401,
-        "The session was not used for session_idling_timeout.",
+        "The session was not used for `session_idling_timeout`.",
         _LOG_IN_AGAIN + "`session_idling_timeout`.",
     )
     REFRESH_TOOK_TOO_LONG = (

@@ -85,8 +85,8 @@ class AccessReason(ReasonCode):
     SCOPES_MISSING = (
         "scopes_missing",
         403,
-        "None of scopes_required is in the token.",
-        "The log line lists what the token has. Have the identity provider give the user or "
+        "None of `scopes_required` is in the token.",
+        "The line lists what the token has. Have the identity provider give the user or "
         "client the scope, and the client ask for it (`scopes`). "
         + _COMPARE_CLAIM
         + "`scopes_claim`.",
@@ -94,30 +94,30 @@ class AccessReason(ReasonCode):
     AUDIENCE_MISSING = (
         "audience_missing",
         403,
-        "None of audience_required is in the token.",
-        "The log line lists what the token has. Have the identity provider put the audience into "
+        "None of `audience_required` is in the token.",
+        "The line lists what the token has. Have the identity provider put the audience into "
         "the client's tokens. " + _COMPARE_CLAIM + "`audience_claim`.",
     )
     GROUPS_MISSING = (
         "groups_missing",
         403,
-        "None of groups_required is in the token.",
-        "The log line lists what the token has. Put the user into the group, and look whether the "
+        "None of `groups_required` is in the token.",
+        "The line lists what the token has. Put the user into the group, and look whether the "
         "identity provider writes groups into access tokens. " + _COMPARE_CLAIM + "`groups_claim`.",
     )
     ROLES_MISSING = (
         "roles_missing",
         403,
-        "None of roles_required is in the token.",
-        "The log line lists what the token has. Give the user the role. "
+        "None of `roles_required` is in the token.",
+        "The line lists what the token has. Give the user the role. "
         + _COMPARE_CLAIM
         + "`roles_claim` (Keycloak: `realm_access`, `roles`).",
     )
     CLAIM_FORBIDDEN = (
         "claim_forbidden",
         403,
-        "The token has a claim of claims_forbidden.",
-        "The log line names it. The user may not pass, or `claims_forbidden` says too much.",
+        "The token has a claim of `claims_forbidden`.",
+        "The line names it. The user may not pass, or `claims_forbidden` says too much.",
     )
     CLAIMS_UNKNOWN = (
         "claims_unknown",
@@ -129,7 +129,7 @@ class AccessReason(ReasonCode):
         "consumer_not_found",
         403,
         "The token names no consumer, and one is needed.",
-        "The log line names the claim. Create the consumer, correct `consumer_claims` or "
+        "The line names the claim. Create the consumer, correct `consumer_claims` or "
         "`consumer_by`, or set `consumer_optional`.",
     )
     CONSUMER_AMBIGUOUS = (
@@ -165,8 +165,8 @@ class AccessReason(ReasonCode):
     ANONYMOUS_MISSING = (
         "anonymous_missing",
         500,
-        "The consumer that anonymous names does not exist.",
-        "Create it, or correct `anonymous`; the log line has the name.",
+        "The consumer that `anonymous` names does not exist.",
+        "Create it, or correct `anonymous`; the line has the name.",
     )
     SESSION_TOO_LARGE = (
         "session_too_large",
@@ -185,8 +185,8 @@ class AccessReason(ReasonCode):
     SHARED_STATE_UNAVAILABLE = (
         "shared_state_unavailable",
         503,
-        "state.db, which knows ended sessions and used logins, does not answer.",
-        "Look at the disk of `prefix`: full, read-only, failing?",
+        "The store of ended sessions and used logins (`state.db`) does not answer.",
+        "Look at the disk of the setting `prefix`: full, read-only, failing?",
     )
 
 
@@ -214,7 +214,7 @@ class AsideReason(ReasonCode):
         "header_value_unsafe",
         (),
         "A claim has a control character, so that its header was left out.",
-        "The log line names the header. Look at the user's claim at the identity provider.",
+        "The line names the header. Look at the user's claim at the identity provider.",
     )
     ID_TOKEN_HINT_TOO_LONG = (
         "id_token_hint_too_long",
@@ -230,7 +230,7 @@ class ConfigFinding(ReasonCode):
     AUTH_METHODS_NOT_BUILT = (
         "auth_methods_not_built",
         (),
-        "auth_methods names methods that are not built yet; they let nobody in.",
+        "`auth_methods` names methods that are not built yet; they let nobody in.",
         "Take them out of `auth_methods`.",
     )
     VERIFY_SIGNATURE_OFF = (
@@ -249,19 +249,20 @@ class ConfigFinding(ReasonCode):
         "ssl_verify_off",
         (),
         "Anybody on the way can pose as the identity provider.",
-        "Set `ssl_verify=true`, and `lua_ssl_trusted_certificate` for an authority of your own.",
+        "Set `ssl_verify=true`; an authority of your own goes into the setting "
+        "`lua_ssl_trusted_certificate`.",
     )
     SESSION_SECRET_SHORT = (
         "session_secret_short",
         (),
-        "session_secret can be guessed; whoever does makes sessions of his own.",
+        "`session_secret` can be guessed; whoever does makes sessions of his own.",
         "Set 32 random characters, or unset it: then the gateway uses a secret that it made.",
     )
     LOGIN_REDIRECT_WITHOUT_SESSION = (
         "login_redirect_without_session",
         (),
-        "login_action=redirect would send the browser to a page that does not know it: the request "
-        "goes on to the upstream instead.",
+        "With `login_action=redirect` the browser would come to a page that does not know it: the "
+        "request goes on to the upstream instead.",
         "Set `login_redirect_uri`, or let logins begin sessions.",
     )
 
