@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from scopegate.compile.plugin_choice import chain
-from scopegate.compile.reasons import CompileReason
+from scopegate.compile.reasons import CompileFinding, CompileReason
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin, Route, Snapshot
 from scopegate.ir.gateway import ConsumerDirectory, GatewayCookie
@@ -79,6 +79,27 @@ class Policies:
                 yield from lowered.findings
             else:
                 yield Finding("error", lowered.code, lowered.message, "plugins", plugin_id)
+        yield from self._overlapping_cookies()
+
+    def _overlapping_cookies(self) -> Iterable[Finding]:
+        """Where a browser has both cookies, who writes the one expires or misreads the other."""
+        cookies = [
+            (plugin_id, cookie)
+            for plugin_id, low in self.lowered.items()
+            if isinstance(low, Lowered)
+            for cookie in sorted(low.cookies, key=lambda cookie: cookie.name)
+        ]
+        long = {piece: (id_, cookie.name) for id_, cookie in cookies for piece in cookie.rest}
+        for plugin_id, cookie in cookies:
+            if cookie.name in long:
+                other_id, other = long[cookie.name]
+                message = (
+                    f"its cookie '{cookie.name}' is also the name of a piece of the session cookie "
+                    f"'{other}' of plugin {other_id}: in a browser that has both they damage each "
+                    "other"
+                )
+                code = CompileFinding.SESSION_COOKIES_OVERLAP
+                yield Finding("warning", code, message, "plugins", plugin_id)
 
 
 def lower_plugins(snapshot: Snapshot, facts: Facts, built: Iterable[BuiltPlugin]) -> Policies:

@@ -73,3 +73,9 @@ class CompileFinding(ReasonCode):
         "A range of characters beyond ASCII in the route's path matches nothing.",
         "Name the characters one by one; the finding shows the range.",
     )
+    SESSION_COOKIES_OVERLAP = (
+        "session_cookies_overlap",
+        (),
+        "A plugin's cookie has the name of a piece of another plugin's long session cookie.",
+        "Give the plugin that the finding is about a cookie name without a digit at its end.",
+    )
