@@ -159,7 +159,8 @@ class IssuerBook:
         if issuer.facts is not None and not have(issuer.facts):
             return Refreshed(issuer.facts, 0.0)
         problem = issuer.problem.reason if issuer.problem is not None else None
-        if issuer.facts is None and problem is None:
+        if problem is None and (issuer.facts is None or issuer.fetch is not None):
+            # Nothing was learned: whoever asks must not take what is known for the newest.
             problem = Reason.IDP_TIMEOUT
         return Refreshed(None, max(self._allowed_at_s(issuer) - self._now(), 0.1), problem)
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from scopegate.app import issuers
 from scopegate.app.issuers import RETRY_S, IssuerBook
 from scopegate.oidc.discovery import Discovered, DiscoverySettings
 from scopegate.oidc.errors import IdpUnavailable
@@ -173,6 +174,25 @@ async def test_a_fetch_that_is_under_way_is_not_begun_again(world: World) -> Non
         world.hold.set()
         assert (await asking).facts == facts().to_json()
     assert world.fetches == 1
+
+
+@pytest.mark.parametrize("knows", [False, True])
+async def test_a_provider_that_hangs_holds_a_worker_up_for_three_seconds_at_most(
+    world: World, monkeypatch: pytest.MonkeyPatch, knows: bool
+) -> None:
+    assert issuers.WAIT_S <= 3
+    monkeypatch.setattr(issuers, "WAIT_S", 0.05)
+    async with world.book() as book:
+        if knows:
+            book.want([request()])
+            await settle()
+            world.now_s += 31
+        world.hold = asyncio.Event()
+        book.want([request()])
+        async with asyncio.timeout(0.5):
+            reply = await book.refresh(request().key, lambda _: True)
+    # With a problem a worker says 503: the key that it misses may well be there.
+    assert (reply.facts, reply.problem) == (None, "idp_timeout")
 
 
 async def test_a_worker_with_old_facts_gets_the_newer_ones_without_a_fetch(world: World) -> None:

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from scopegate.oidc.errors import IdpUnavailable
+from scopegate.policy import facts_client
 from scopegate.policy.facts_client import FactsClient
 
 OLD, NEWEST_ID = "0" * 32, "1" * 32
@@ -24,10 +25,11 @@ class Control:
     def __init__(self) -> None:
         self.reply: dict[str, Any] = {"facts": None, "retry_in_s": 5.0, "problem": None}
         self.asked: list[Any] = []
+        self.delay_s = 0.01
 
     async def answer(self, request: web.Request) -> web.Response:
         self.asked.append((request.match_info["key"], (await request.json())["have"]))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(self.delay_s)
         return web.json_response(self.reply)
 
 
@@ -124,6 +126,23 @@ async def test_without_control_what_is_unknown_is_unavailable_and_asked_again_so
     clock.now_s += 1.1
     async with serving(control, tmp_path / "control.sock"):
         assert await client.refresh("k", None) == NEW
+
+
+async def test_a_control_that_hangs_is_unavailable_in_good_time(
+    tmp_path: Path, client: FactsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert facts_client.ANSWER_LIMIT_S <= 4
+    monkeypatch.setattr(facts_client, "ANSWER_LIMIT_S", 0.05)
+    control = Control()
+    control.delay_s = 1
+    async with serving(control, tmp_path / "control.sock"), asyncio.timeout(0.5):
+        with pytest.raises(IdpUnavailable) as refused:
+            await client.refresh("k", OLD)
+        assert refused.value.reason == "control_unreachable"
+        # Until control is asked again nobody waits.
+        with pytest.raises(IdpUnavailable):
+            await client.refresh("k", OLD)
+    assert len(control.asked) == 1
 
 
 async def test_unknown_keys_are_no_401_while_control_is_gone(client: FactsClient) -> None:
