@@ -44,8 +44,8 @@ def readings(target: str) -> set[str]:
 
 def _steps(path: str) -> Iterator[str]:
     yield re.sub("%([0-9a-fA-F]{2})", lambda m: chr(int(m[1], 16)), path)
-    yield re.sub("(?i)%(?:c0%ae|e0%80%ae|u002e|uff0e)", ".", path)
-    yield re.sub("(?i)%(?:c0%af|e0%80%af|c1%9c|u2215)", "/", path)
+    yield re.sub("(?i)%(?:c0%ae|e0%80%ae|f0%80%80%ae|u002e|uff0e)", ".", path)
+    yield re.sub("(?i)%(?:c0%af|e0%80%af|f0%80%80%af|c1%9c|u2215)", "/", path)
     yield path.replace("\\", "/")
     yield re.sub("/+", "/", path)
     yield re.sub(";[^/]*", "", path)

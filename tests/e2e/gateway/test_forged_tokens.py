@@ -386,6 +386,19 @@ async def test_a_new_key_is_learned_and_a_withdrawn_one_forgotten(world: World) 
 
 
 async def test_no_token_is_in_any_log(world: World) -> None:
+    """Wherever the token stood, and whatever became of it; nor of any test before this one."""
+    good, bad = world.idp.access_token(USER), forged(world.idp, Signature.CORRUPT)
+    without_scope = claiming(world.idp, scope="openid")
+    for token, status in ((good, 200), (bad, 401), (without_scope, 403)):
+        for target, headers in (
+            ("/api", bearer(token)),
+            (f"/api?access_token={token}", []),
+        ):
+            reply = await world.gateway.ask(target, headers=headers)
+            assert reply.status == status
+    both = await world.gateway.ask(f"/api?access_token={good}", headers=bearer(bad))
+    await world.refused(both, 400, "credential_repeated")
+    await world.gateway.ask(f"/no-such-route?access_token={good}", headers=bearer(good))
     logs = [world.gateway.log_path, *(world.gateway.prefix / "logs").glob("*")]
     text = "".join(path.read_text() for path in logs)
     assert "scopes_missing" in text

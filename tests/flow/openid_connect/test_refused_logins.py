@@ -212,6 +212,28 @@ async def test_a_second_login_as_somebody_else_ends_the_first_session(world: Wor
     answer = allowed(await visitor.come_back(there))
     assert answer.subject == world.idp.realm.user(WITHOUT_SCOPE).sub
     redirected(await former.get("/oidc"), "login_started")
+    # The second session is another one, not the first with another name in it.
+    again = allowed(await visitor.get("/oidc"))
+    assert again.subject == answer.subject
+
+
+async def test_a_refused_second_login_as_somebody_else_ends_the_first_session(
+    world: World,
+) -> None:
+    """Also where a 403 of the same person would leave it alone."""
+    plugin = await world.plugin(
+        scopes_required=["kong_api_access"], forbidden_destroy_session=False
+    )
+    visitor = world.visitor(plugin)
+    pending = await visitor.start_login("/oidc")
+    await visitor.log_in(username=WITH_SCOPE)
+    former = visitor.copy()
+    allowed(await former.get("/oidc"))
+    visitor.http = world.browsers["other"]
+    there = await visitor.authenticate(pending, WITHOUT_SCOPE)
+    refused(await visitor.come_back(there), 403, "scopes_missing")
+    assert not visitor.has_session
+    redirected(await former.get("/oidc"), "login_started")
 
 
 async def test_a_provider_that_is_down_at_the_callback_is_a_503(world: World) -> None:

@@ -508,6 +508,15 @@ async def test_while_the_shared_state_is_gone_no_session_is_believed(world: Worl
     allowed(await stateless.fetch("/oidc", authorization=f"Bearer {token}"))
 
 
+async def test_while_the_shared_state_is_gone_nobody_is_told_that_he_has_left(
+    world: World,
+) -> None:
+    visitor = await logged_in(world, logout_query_arg="logout", logout_methods=["GET"])
+    await world.shared.close()
+    refused(await visitor.get("/oidc?logout=1"), 503, "shared_state_unavailable")
+    assert visitor.has_session
+
+
 async def test_the_session_headers_say_how_long_it_lasts(world: World) -> None:
     items = ["id", "subject", "timeout", "absolute-timeout"]
     visitor = await logged_in(world, session_request_headers=items)

@@ -266,6 +266,15 @@ async def test_nobody_takes_a_credential_along(world: World) -> None:
     assert upstream(answer)["x-anonymous-consumer"] == "true"
 
 
+async def test_nobody_takes_a_token_along_where_tokens_are_not_looked_for(world: World) -> None:
+    guest = ConsumerRecord("00000000-0000-4000-8000-00000000000a", "guest", None)
+    plugin = await world.plugin(
+        auth_methods=["authorization_code", "session"], anonymous="guest", consumers=[guest]
+    )
+    answer = allowed(await world.visitor(plugin).get("/oidc?a=1&access_token=forged"))
+    assert (answer.reason, answer.target) == ("anonymous", "/oidc?a=1")
+
+
 async def test_nobody_keeps_the_arguments_of_the_application(world: World) -> None:
     guest = ConsumerRecord("00000000-0000-4000-8000-00000000000a", "guest", None)
     visitor = world.visitor(await world.plugin(anonymous="guest", consumers=[guest]))

@@ -52,6 +52,12 @@ def test_a_set_whose_owner_is_unknown_never_speaks_for_an_issuer_with_keys() -> 
     assert owners(certs, allowed=(A, B, google)) == [(A,), (B, google)]
 
 
+def test_the_main_set_is_its_documents_issuers_wherever_it_lies() -> None:
+    elsewhere = "https://keys.example/a"
+    assert owners(f"{B}certs", main=elsewhere, allowed=(A, B, C)) == [(A,), (B,)]
+    assert owners(main=f"{B}certs", allowed=(A, B)) == [(A,)]
+
+
 def test_a_main_set_of_an_issuer_that_is_not_allowed_speaks_for_nobody_with_keys() -> None:
     assert owners(f"{B}certs", allowed=(B,)) == [(), (B,)]
 
