@@ -1,4 +1,7 @@
-"""The first compiler pass: a snapshot and facts become the gateway of a node, and findings."""
+"""The first compiler pass: a snapshot and facts become the gateway of a node, and findings.
+
+The second, from the gateway to what Envoy is told, is `envoy/resources.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Everything that one Envoy is told, by kind and name."""
+"""The second compiler pass: everything that one Envoy is told, by kind and name.
+
+The first, from entities to the gateway that this one takes, is `compile/gateway.py`.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +92,7 @@ class Resources:
 
 
 def gateway_resources(gateway: Gateway, settings: EnvoySettings) -> Resources:
-    """The second compiler pass: pure, the same gateway gives the same bytes."""
+    """What Envoy is told of a gateway. Pure: the same gateway gives the same bytes."""
     return Resources(
         clusters=_by_name(envoy_cluster(cluster, settings) for cluster in gateway.clusters),
         extensions=_by_name(extensions(gateway, settings)),
