@@ -34,7 +34,7 @@ ID = "00000000-0000-4000-8000-000000000002"
 ISSUER = IssuerRequest(DiscoverySettings("https://idp.example", HttpSettings()), 3600, 30)
 
 
-class TallyCompiler:
+class KeywordCompiler:
     def lower(self, plugin: Plugin, context: Context) -> Lowered:
         config = {"word": plugin.config["word"], "facts": bool(context.facts)}
         return Lowered(
@@ -42,7 +42,7 @@ class TallyCompiler:
         )
 
 
-class Tally:
+class Keyword:
     """Wants a word in a header and hands it on."""
 
     def __init__(self, step: PolicyStep, consumers: ConsumerIndex, ports: Ports) -> None:
@@ -55,22 +55,22 @@ class Tally:
         return Continue(set_headers=(("x-word", f"{self._word} {self._now():.0f}"),))
 
 
-TALLY = BuiltPlugin(
+KEYWORD = BuiltPlugin(
     type=PluginType(
-        name="tally",
+        name="keyword",
         priority=2000,
         version="1.0.0",
         config=record({"word": string(description="What to say.", required=True)}),
         scopes=frozenset({"route"}),
     ),
-    compiler=TallyCompiler(),
-    prepare=Tally,
+    compiler=KeywordCompiler(),
+    prepare=Keyword,
     issuers=lambda plugin: [replace(ISSUER, plugin_ids=(plugin.id,))],
 )
-ROWS = (*PLUGINS, TALLY)
+ROWS = (*PLUGINS, KEYWORD)
 
 
-def stored(name: str = "tally", id_: str = ID, **config: Any) -> Plugin:
+def stored(name: str = "keyword", id_: str = ID, **config: Any) -> Plugin:
     """A plugin as the Admin API stores it. Raises SchemaViolation."""
     schema = entity_schemas([row.type for row in ROWS])["plugins"]
     made = Makings(1, lambda: id_, lambda: "r" * 32)
@@ -120,7 +120,7 @@ async def test_it_is_compiled_prepared_and_asked(tmp_path: Path) -> None:
 def test_it_runs_in_the_order_of_its_priority() -> None:
     openid = stored("openid-connect", "00000000-0000-4000-8000-000000000003", issuer="https://i.x")
     [policy] = compiled(openid, stored(word="open")).gateway.policies.values()
-    assert [step.plugin for step in policy.steps] == ["tally", OPENID_CONNECT.name]
+    assert [step.plugin for step in policy.steps] == ["keyword", OPENID_CONNECT.name]
 
 
 def test_control_fetches_what_it_wants_once_for_all_who_want_it() -> None:
