@@ -170,6 +170,7 @@ async def test_a_refusal_on_arrival_is_in_the_access_log_under_its_id(node: Node
         ]
         lines = await logged(path, 3)
     ids = [reply.one("x-kong-request-id") for reply in replies]
+    assert len(set(ids) - {None, "", "-", "mine"}) == 3
     assert [line["request_id"] for line in lines] == ids
     assert [line["reason"] for line in lines] == ["refused_on_arrival"] * 2 + [None]
     assert [line["status"] for line in lines] == [400, 400, 200]

@@ -7,9 +7,12 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
+from scopegate.plugins.access import Refusal, Request
+from scopegate.policy.service import render
 from scopegate_demo.idp import DemoIdp, Fault, Signature
 from support.login import Callback
 from support.plugin_dialogue import (
+    HOST,
     WITH_SCOPE,
     WITHOUT_SCOPE,
     World,
@@ -155,6 +158,41 @@ async def test_a_state_that_is_not_ours_is_a_bad_callback(world: World, state: s
     )
     assert answer.location is None
     assert world.idp.calls["token"] == 0
+
+
+def page_of(answer: Refusal, *, accept: str) -> str:
+    """All that the client gets: status, headers and body."""
+    request = Request(
+        method="GET",
+        scheme="http",
+        host=HOST,
+        path="/oidc",
+        query="",
+        headers=(("accept", accept),),
+        client_ip="192.0.2.1",
+        request_id="r",
+    )
+    rendered = render(answer, request)
+    return f"{rendered.status} {rendered.headers} {rendered.body.decode()}"
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+async def test_a_bad_callback_echoes_nothing(world: World, accept: str) -> None:
+    mark = "<b>mark"
+    forged = urlencode({"state": mark, "code": mark, "error_description": mark, "iss": mark})
+    failed = {"error": mark, "error_description": mark}
+    for display_errors in (False, True):
+        visitor = world.visitor(await world.plugin(display_errors=display_errors))
+        answers = [refused(await visitor.get(f"/oidc?{forged}"), 401, "callback_state_invalid")]
+        world.idp.behaviour.callback.set.update(failed)
+        world.idp.behaviour.callback.without.append("code")
+        answers.append(refused(await visitor.log_in(), 401, "login_refused"))
+        for answer in answers:
+            shown = page_of(answer, accept=accept)
+            # What the provider said of a login of ours is shown where the operator wants errors.
+            assert display_errors or "mark" not in shown
+            assert accept != "text/html" or "<b>" not in shown
+        world.idp.behaviour = type(world.idp.behaviour)()
 
 
 async def test_a_token_beside_a_code_and_a_state_of_the_application_decides(world: World) -> None:
