@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from scopegate.compile.gateway import CompileSettings, compile_gateway
+from scopegate.ir import policy_dialogue
 from scopegate.ir.gateway import Listener, Route, TlsIdentity
 from support import entities
 from support.certificates import Pki
@@ -102,7 +103,8 @@ async def test_router_case(case: dict, node: Node, listeners: tuple[Listener, Li
         return
     assert reply.status in (200, 503), reply
     if "route_id" in expected:
-        assert node.policy.asked[-1].one("x-scopegate-route") == expected["route_id"]
+        id_, _, _name = (node.policy.asked[-1].one(policy_dialogue.ROUTE) or "").partition(" ")
+        assert id_ == expected["route_id"]
     if expected.get("service?") == "falsy":
         assert json.loads(reply.body)["message"] == "no Service found with those values"
         return
