@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scopegate.entities.snapshot import Consumer, Plugin, Route, Service, Snapshot
+from support import documents
 
 _NAMESPACE = uuid.UUID("00000000-0000-4000-8000-000000000000")
 
@@ -16,17 +17,14 @@ def made_id(name: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, name))
 
 
-def _reference(fields: dict[str, Any], *names: str) -> None:
-    for name in names:
-        value = fields.pop(name, None)
-        fields[f"{name}_id"] = value if value is None else _id(value)
-
-
-def _id(value: str) -> str:
+def _reference(name: str | None) -> dict[str, str] | None:
+    """A reference to what has that id, or was made under that name."""
+    if name is None:
+        return None
     try:
-        return str(uuid.UUID(value))
+        return {"id": str(uuid.UUID(name))}
     except ValueError:
-        return made_id(value)
+        return {"id": made_id(name)}
 
 
 def service(**fields: Any) -> Service:
@@ -34,65 +32,33 @@ def service(**fields: Any) -> Service:
     defaults = {
         "id": made_id(name),
         "name": name,
-        "protocol": "http",
         "host": "127.0.0.1",
         "port": {"https": 443, "grpcs": 443}.get(fields.get("protocol", "http"), 80),
-        "path": None,
-        "retries": 5,
-        "connect_timeout": 60000,
-        "write_timeout": 60000,
-        "read_timeout": 60000,
-        "tls_verify": None,
-        "enabled": True,
     }
-    return Service(**defaults | fields)
+    return Service.from_document(documents.service(**defaults | fields))
 
 
 def route(**fields: Any) -> Route:
     name = fields.get("name", "route")
-    _reference(fields, "service")
-    for key in ("protocols", "methods", "hosts", "paths", "snis"):
-        if fields.get(key) is not None:
-            fields[key] = tuple(fields[key])
-        else:
-            fields.pop(key, None)
-    if "headers" in fields:
-        fields["headers"] = {key: tuple(values) for key, values in fields["headers"].items()}
-    defaults = {
-        "id": made_id(name),
-        "name": name,
-        "protocols": ("http", "https"),
-        "methods": (),
-        "hosts": (),
-        "paths": (),
-        "headers": {},
-        "snis": (),
-        "https_redirect_status_code": 426,
-        "regex_priority": 0,
-        "strip_path": True,
-        "preserve_host": False,
-    }
-    return Route(**defaults | fields)
+    fields["service"] = _reference(fields.get("service"))
+    return Route.from_document(
+        documents.route(**{"id": made_id(name), "name": name, "paths": None} | fields)
+    )
 
 
 def plugin(**fields: Any) -> Plugin:
-    _reference(fields, "service", "route", "consumer")
-    if "protocols" in fields:
-        fields["protocols"] = tuple(fields["protocols"])
-    defaults = {
-        "id": made_id("-".join(str(value) for value in fields.values())),
-        "instance_name": None,
-        "enabled": True,
-        "protocols": ("grpc", "grpcs", "http", "https"),
-        "config": {},
-        "created_at": 1,
+    """Its id is made of its fields: two that are alike need ids of their own."""
+    references = {
+        kind: _reference(fields.pop(kind, None)) for kind in ("service", "route", "consumer")
     }
-    return Plugin(**defaults | fields)
+    named = [*fields.values(), *(found and found["id"] for found in references.values())]
+    defaults = {"id": made_id("-".join(map(str, named))), "config": {}, "created_at": 1}
+    return Plugin.from_document(documents.plugin(**defaults | fields | references))
 
 
 def consumer(username: str, **fields: Any) -> Consumer:
-    defaults = {"id": made_id(username), "username": username, "custom_id": None, "tags": ()}
-    return Consumer(**defaults | fields)
+    defaults = {"id": made_id(username), "username": username}
+    return Consumer.from_document(documents.consumer(**defaults | fields))
 
 
 def snapshot(
