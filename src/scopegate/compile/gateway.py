@@ -9,11 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from scopegate.compile.arriving_paths import unmatchable_set
+from scopegate.compile.findings import (
+    GRPC,
+    PLAIN,
+    SERVED,
+    plugin_findings,
+    route_findings,
+    service_findings,
+)
 from scopegate.compile.matches import fault, matches
-from scopegate.compile.order import SplitRoute, in_order, is_regex
+from scopegate.compile.order import SplitRoute, in_order
 from scopegate.compile.policies import Policies, lower_plugins
-from scopegate.compile.reasons import CompileFinding, CompileReason
+from scopegate.compile.reasons import CompileReason
 from scopegate.compile.upstreams import cluster_of, forward_of
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Route as RouteEntity
@@ -23,10 +30,6 @@ from scopegate.ir.policy import Policy
 from scopegate.plugins.built import BuiltPlugin
 from scopegate.plugins.lowering import CannotLower, Facts
 from scopegate.reason_code import ReasonCode
-
-_PLAIN = frozenset({"http", "grpc"})
-_GRPC = frozenset({"grpc", "grpcs"})
-_SERVED = frozenset({"http", "https"}) | _GRPC
 
 NO_SERVICE = Refuse(503, CompileReason.SERVICE_MISSING, "no Service found with those values")
 
@@ -85,8 +88,9 @@ def compile_gateway(
     )
     findings = {
         *policies.findings(),
-        *_service_findings(snapshot, clusters),
-        *_route_findings(snapshot),
+        *plugin_findings(snapshot),
+        *service_findings(snapshot, clusters),
+        *route_findings(snapshot),
     }
     return Compiled(gateway, tuple(sorted(findings, key=_finding_order)))
 
@@ -110,7 +114,7 @@ class _RouteTable:
         route = part.route
         service = self._snapshot.services.get(route.service_id or "")
         action, policy_id = self._action(part, service)
-        protocols = frozenset(route.protocols) & _SERVED
+        protocols = frozenset(route.protocols) & SERVED
         for number, match in enumerate(matches(part)):
             yield Route(
                 key=f"{part.id}/{number}",
@@ -122,9 +126,9 @@ class _RouteTable:
                 service_name=service.name if service else None,
                 policy_id=policy_id,
                 https_only=(
-                    None if protocols & _PLAIN else HttpsOnly(route.https_redirect_status_code)
+                    None if protocols & PLAIN else HttpsOnly(route.https_redirect_status_code)
                 ),
-                grpc_only=protocols <= _GRPC,
+                grpc_only=protocols <= GRPC,
             )
 
     def _action(
@@ -153,7 +157,7 @@ def _refusal(reason: ReasonCode) -> Refuse:
 
 def _is_served(route: RouteEntity, snapshot: Snapshot) -> bool:
     service = snapshot.services.get(route.service_id or "")
-    return not _SERVED.isdisjoint(route.protocols) and (service is None or service.enabled)
+    return not SERVED.isdisjoint(route.protocols) and (service is None or service.enabled)
 
 
 def _cluster(service: Service, verify_by_default: bool) -> Cluster | CannotLower:
@@ -161,44 +165,6 @@ def _cluster(service: Service, verify_by_default: bool) -> Cluster | CannotLower
         return cluster_of(service, verify_by_default)
     except CannotLower as error:
         return error
-
-
-def _service_findings(
-    snapshot: Snapshot, clusters: Mapping[str, Cluster | CannotLower]
-) -> Iterator[Finding]:
-    for service in snapshot.services.values():
-        cluster = clusters[service.id]
-        if not service.enabled:
-            continue
-        if isinstance(cluster, CannotLower):
-            yield Finding("error", cluster.code, cluster.message, "services", service.id)
-        elif cluster.tls and not cluster.tls.verify:
-            message = "the upstream's certificate is not verified: anybody could answer for it"
-            code = CompileFinding.UPSTREAM_TLS_UNVERIFIED
-            yield Finding("warning", code, message, "services", service.id)
-
-
-def _route_findings(snapshot: Snapshot) -> Iterator[Finding]:
-    for route in snapshot.routes.values():
-        for level, code, message in _route_faults(route):
-            yield Finding(level, code, message, "routes", route.id)
-
-
-def _route_faults(
-    route: RouteEntity,
-) -> Iterator[tuple[Literal["warning", "error"], ReasonCode, str]]:
-    if _SERVED.isdisjoint(route.protocols):
-        served = ", ".join(sorted(_SERVED))
-        message = f"never matches; protocols served: {served}"
-        yield "error", CompileFinding.ROUTE_PROTOCOL_UNSUPPORTED, message
-    why = fault(SplitRoute(route.id, route, route.paths))
-    if why:
-        yield "error", CompileReason.ROUTE_REGEX_INVALID, why
-    for path in filter(is_regex, route.paths):
-        charset = unmatchable_set(path)
-        if charset:
-            message = f"{charset} matches nothing beyond ASCII: paths are matched percent-encoded"
-            yield "warning", CompileFinding.PATH_SET_UNMATCHABLE, message
 
 
 def _finding_order(finding: Finding) -> tuple[str, str, str, str, str]:

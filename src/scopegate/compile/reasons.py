@@ -73,6 +73,18 @@ class CompileFinding(ReasonCode):
         "A range of characters beyond ASCII in the route's path matches nothing.",
         "Name the characters one by one; the finding shows the range.",
     )
+    PATH_UNMATCHABLE = (
+        "path_unmatchable",
+        (),
+        "A path of the route has a `?` or `#`, which never stands in a request's path.",
+        "Leave out what begins with it; queries are not matched.",
+    )
+    PLUGIN_PROTOCOLS_UNSHARED = (
+        "plugin_protocols_unshared",
+        (),
+        "A route that the plugin was given for is open: none of the plugin's protocols is its.",
+        "Give the plugin the protocols of the routes that the finding names.",
+    )
     SESSION_COOKIES_OVERLAP = (
         "session_cookies_overlap",
         (),
