@@ -87,7 +87,12 @@ def facts_app(issuers: IssuerBook) -> Starlette:
             request.path_params["key"], lambda known: content_id(canonical_json(known)) == have
         )
         return JSONResponse(
-            {"facts": reply.facts, "retry_in_s": reply.retry_in_s, "problem": reply.problem}
+            {
+                "facts": reply.facts,
+                "retry_in_s": reply.retry_in_s,
+                "problem": reply.problem,
+                "detail": reply.detail,
+            }
         )
 
     return Starlette(routes=[Route("/facts/{key}", facts, methods=["POST"])])

@@ -48,11 +48,15 @@ class _Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """The answer to a worker. `facts` None: nothing newer; do not ask again for `retry_in_s`."""
+    """The answer to a worker. `facts` None: nothing newer; do not ask again for `retry_in_s`.
+
+    problem, detail   why what is known is not the newest; detail for the log
+    """
 
     facts: Facts | None
     retry_in_s: float
     problem: ReasonCode | None = None
+    detail: str = ""
 
 
 class IssuerBook:
@@ -151,18 +155,13 @@ class IssuerBook:
         if issuer.fetch is None:
             wait_s = self._allowed_at_s(issuer) - self._now()
             if wait_s > 0:
-                problem = issuer.problem.reason if issuer.problem is not None else None
-                return Refreshed(None, wait_s, problem)
+                return _nothing_newer(issuer, wait_s)
             self._start(issuer)
         if issuer.fetch is not None:
             await asyncio.wait({issuer.fetch}, timeout=WAIT_S)
         if issuer.facts is not None and not have(issuer.facts):
             return Refreshed(issuer.facts, 0.0)
-        problem = issuer.problem.reason if issuer.problem is not None else None
-        if problem is None and (issuer.facts is None or issuer.fetch is not None):
-            # Nothing was learned: whoever asks must not take what is known for the newest.
-            problem = Reason.IDP_TIMEOUT
-        return Refreshed(None, max(self._allowed_at_s(issuer) - self._now(), 0.1), problem)
+        return _nothing_newer(issuer, max(self._allowed_at_s(issuer) - self._now(), 0.1))
 
     def _allowed_at_s(self, issuer: _Issuer) -> float:
         """When the identity provider may be asked again on a worker's word."""
@@ -227,3 +226,14 @@ class IssuerBook:
             await self._store.put_fact(request.key, {"facts": facts, "fetched_at_s": now_s})
         except StoreUnavailable as problem:
             log.warning("facts not stored", issuer=request.discovery.issuer, detail=str(problem))
+
+
+def _nothing_newer(issuer: _Issuer, retry_in_s: float) -> Refreshed:
+    name, problem = issuer.request.discovery.issuer, issuer.problem
+    if problem is not None:
+        return Refreshed(None, retry_in_s, problem.reason, f"issuer {name}: {problem.detail}")
+    if issuer.facts is None or issuer.fetch is not None:
+        # Nothing was learned: whoever asks must not take what is known for the newest.
+        detail = f"issuer {name}: no answer within {WAIT_S:g} s"
+        return Refreshed(None, retry_in_s, Reason.IDP_TIMEOUT, detail)
+    return Refreshed(None, retry_in_s)

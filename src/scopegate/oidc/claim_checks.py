@@ -24,6 +24,12 @@ Claims = Mapping[str, Any]
 NUMERIC_DATE_MAX_S = 253_402_300_799
 
 
+_NOT_BEFORE = (
+    ("nbf", Reason.NBF_INVALID, Reason.TOKEN_NOT_YET_VALID),
+    ("iat", Reason.IAT_INVALID, Reason.TOKEN_FROM_THE_FUTURE),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRules:
     """What any token must meet.
@@ -146,14 +152,15 @@ def _check_times(
 ) -> None:
     if "exp" not in claims:
         raise TokenRefused(Reason.EXP_MISSING, _invalid(claims, "exp", what))
-    ends_at_s = _seconds(claims, "exp", Reason.EXP_INVALID, what) + rules.leeway_s
-    if now_s >= ends_at_s and not may_have_ended:
-        raise TokenRefused(Reason.TOKEN_EXPIRED, _invalid(claims, "exp", what))
+    ends_at_s = _seconds(claims, "exp", Reason.EXP_INVALID, what)
+    if now_s >= ends_at_s + rules.leeway_s and not may_have_ended:
+        ago = f"{now_s - ends_at_s:.0f} s ago"
+        raise TokenRefused(Reason.TOKEN_EXPIRED, f"{_invalid(claims, 'exp', what)}, {ago}")
     latest_s = now_s + rules.leeway_s
-    if "nbf" in claims and _seconds(claims, "nbf", Reason.NBF_INVALID, what) > latest_s:
-        raise TokenRefused(Reason.TOKEN_NOT_YET_VALID, _invalid(claims, "nbf", what))
-    if "iat" in claims and _seconds(claims, "iat", Reason.IAT_INVALID, what) > latest_s:
-        raise TokenRefused(Reason.TOKEN_FROM_THE_FUTURE, _invalid(claims, "iat", what))
+    for name, invalid, too_early in _NOT_BEFORE:
+        if name in claims and (begins_at_s := _seconds(claims, name, invalid, what)) > latest_s:
+            ahead = f"{begins_at_s - now_s:.0f} s from now"
+            raise TokenRefused(too_early, f"{_invalid(claims, name, what)}, {ahead}")
     if rules.max_age_s is not None:
         if "auth_time" not in claims:
             raise TokenRefused(Reason.AUTH_TIME_MISSING, _invalid(claims, "auth_time", what))

@@ -141,7 +141,12 @@ def check_signature(jws: Jws, key: VerificationKey | SharedSecret) -> None:
             f"invalid signature: {len(jws.signature)} bytes, {expected_bytes} were expected",
         )
     if not algorithm.model.verify(jws.signing_input, jws.signature, key.key):
-        raise TokenRefused(Reason.SIGNATURE_INVALID, "invalid signature")
+        checked_with = "the client secret"
+        if isinstance(key, VerificationKey):
+            checked_with = f"the issuer's key with {_named(jws.kid)}"
+        raise TokenRefused(
+            Reason.SIGNATURE_INVALID, f"invalid signature, checked with {checked_with}"
+        )
 
 
 class KeySet:

@@ -257,7 +257,7 @@ class Reason(ReasonCode):
         "token_expired",
         401,
         "The token has expired.",
-        "The line has exp, in seconds since 1970. The client must get a new token. If fresh ones "
+        "The line says since when. The client must get a new token. If fresh ones "
         "are refused, a clock is wrong: compare this machine's with the identity provider's; "
         "`leeway` forgives a few seconds.",
     )

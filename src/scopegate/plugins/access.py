@@ -106,6 +106,7 @@ class Refusal:
     message     Kong's `message`
     challenge   value of WWW-Authenticate, if any
     location    answer with a redirect to this URL instead
+    required    what would have been enough, alternatives as configured; for the log
     """
 
     status: int
@@ -117,6 +118,7 @@ class Refusal:
     response_headers: tuple[Header, ...] = field(default=(), repr=False)
     show_detail: bool = False
     retry_after_s: int | None = None
+    required: tuple[str, ...] = ()
     subject: str | None = None
     log: tuple[LogLine, ...] = ()
 

@@ -32,6 +32,7 @@ class _Reply:
     facts: Mapping[str, Any] | None
     problem: ReasonCode | None
     not_before_s: float
+    detail: str = ""
 
 
 class FactsClient:
@@ -58,7 +59,7 @@ class FactsClient:
             # A token that cannot be checked now is no bad token: 503, not 401 (contract §9).
             raise IdpUnavailable(
                 reply.problem or Reason.IDP_UNREACHABLE,
-                "the issuer's metadata and keys cannot be refreshed now",
+                reply.detail or "the issuer's metadata and keys cannot be refreshed now",
             )
         return reply.facts
 
@@ -80,11 +81,19 @@ class FactsClient:
                 document = await answer.json()
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             reply = _Reply(
-                None, PolicyReason.CONTROL_UNREACHABLE, self._now() + _CONTROL_GONE_RETRY_S
+                None,
+                PolicyReason.CONTROL_UNREACHABLE,
+                self._now() + _CONTROL_GONE_RETRY_S,
+                "the issuer's metadata and keys are needed anew, and control does not answer",
             )
         else:
             not_before_s = self._now() + float(document["retry_in_s"])
-            reply = _Reply(document["facts"], _reason(document["problem"]), not_before_s)
+            reply = _Reply(
+                document["facts"],
+                _reason(document["problem"]),
+                not_before_s,
+                document["detail"],
+            )
         now_s = self._now()
         self._replies = {q: r for q, r in self._replies.items() if r.not_before_s > now_s}
         if reply.facts is None:

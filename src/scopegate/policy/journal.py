@@ -79,6 +79,8 @@ class Journal:
             fields["subject"] = outcome.subject
         if isinstance(outcome, Refusal):
             fields["status"] = outcome.status
+            if outcome.required:
+                fields["required"] = outcome.required
             prefix = f"[{step.plugin}] " if step else ""
             level = "error" if outcome.status >= _SERVER_ERROR else "warning"
             self._write(LogLine(level, f"{prefix}{outcome.detail}", fields), request, plugin_id)

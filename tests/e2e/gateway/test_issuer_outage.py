@@ -48,6 +48,8 @@ async def test_an_issuer_that_is_down_costs_its_own_routes_only_until_it_is_back
             line = await gateway.log_line(refused)
             assert line["status"] == 503
             assert line["reason"] == "idp_unreachable"
+            assert f"issuer {idp.issuer}" in line["event"]
+            assert "connection refused" in line["event"]
             assert line["plugin"] == plugin["id"]
         assert (await gateway.ask("/open")).status == 200
         findings = (await gateway.call_admin("GET", "/scopegate/findings"))["data"]

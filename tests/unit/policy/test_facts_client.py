@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from scopegate.oidc.errors import IdpUnavailable
+from scopegate.oidc.reasons import Reason
 from scopegate.policy import facts_client
 from scopegate.policy.facts_client import FactsClient
 
@@ -30,7 +31,7 @@ class Control:
     async def answer(self, request: web.Request) -> web.Response:
         self.asked.append((request.match_info["key"], (await request.json())["have"]))
         await asyncio.sleep(self.delay_s)
-        return web.json_response(self.reply)
+        return web.json_response({"detail": "", **self.reply})
 
 
 @asynccontextmanager
@@ -108,11 +109,23 @@ async def test_nothing_known_anywhere_is_unavailable_with_controls_reason(
     tmp_path: Path, client: FactsClient
 ) -> None:
     control = Control()
-    control.reply["problem"] = "idp_tls_failed"
+    control.reply |= {"problem": "idp_tls_failed", "detail": "issuer i: certificate expired"}
     async with serving(control, tmp_path / "control.sock"):
         with pytest.raises(IdpUnavailable) as refused:
             await client.refresh("k", None)
-    assert refused.value.reason == "idp_tls_failed"
+    assert refused.value.reason is Reason.IDP_TLS_FAILED
+    assert refused.value.detail == "issuer i: certificate expired"
+
+
+async def test_a_reason_of_a_newer_control_becomes_a_general_one(
+    tmp_path: Path, client: FactsClient
+) -> None:
+    control = Control()
+    control.reply["problem"] = "idp_on_strike"
+    async with serving(control, tmp_path / "control.sock"):
+        with pytest.raises(IdpUnavailable) as refused:
+            await client.refresh("k", None)
+    assert refused.value.reason is Reason.DISCOVERY_FAILED
 
 
 async def test_without_control_what_is_unknown_is_unavailable_and_asked_again_soon(

@@ -23,6 +23,7 @@ from scopegate.plugins.access import (
     Respond,
 )
 from scopegate.plugins.consumers import ConsumerIndex
+from scopegate.plugins.openid_connect.reasons import AccessReason
 from scopegate.policy.journal import Journal
 from scopegate.policy.library import PolicyLibrary
 from scopegate.policy.service import PolicyService
@@ -120,7 +121,13 @@ class Service:
         return sent[0]["status"], answered, sent[1]["body"]
 
 
-REFUSAL = Refusal(403, "scopes_missing", "required scopes were not found [ a ]", "Forbidden")
+REFUSAL = Refusal(
+    403,
+    AccessReason.SCOPES_MISSING,
+    "required scopes were not found [ a ]",
+    "Forbidden",
+    required=("b", "c d"),
+)
 
 
 async def test_a_yes_is_marked_as_decided_and_carries_the_changes(
@@ -212,6 +219,7 @@ async def test_a_refusal_is_one_line_with_its_reason_and_the_request(
     assert level == "warning"
     assert event == "[say] required scopes were not found [ a ]"
     assert fields["reason"] == "scopes_missing"
+    assert fields["required"] == ("b", "c d")
     assert fields["request_id"] == "0" * 32
     assert fields["path"] == "/a%20b"
     assert (fields["route"], fields["route_name"], fields["service"]) == ("r-1", "orders", "s-1")

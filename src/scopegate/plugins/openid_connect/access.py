@@ -115,15 +115,13 @@ class OpenIdConnect:
         callback = self._login.callback(request, arguments)
         if callback is not None and not isinstance(callback.finish, NotOurs):
             return await self._finish_login(request, arguments, callback, callback.finish, session)
-        reason: ReasonCode = AccessReason.NO_CREDENTIAL
-        detail = "no credential was found"
+        had_session = isinstance(session, OpenSession)
         if isinstance(session, OpenSession):
             try:
                 entry = await self._credentials.session(request, arguments, session)
             except SessionOver as over:
                 await self._sessions.end(session.session)
-                reason, detail = over.reason, over.detail
-                session = Absent(over.reason)
+                session = Absent(over.reason, over.detail)
             else:
                 return await self._admission.admit(request, arguments, entry)
         try:
@@ -134,17 +132,18 @@ class OpenIdConnect:
             )
         if found is not None:
             return await self._admission.admit(request, arguments, found)
-        if callback is not None and reason is AccessReason.NO_CREDENTIAL:
+        if callback is not None and not had_session:
             # Only now: `code` and `state` may be arguments of the application itself.
             detail = "the callback's state is not one of ours"
             return await self._unauthenticated(
                 request, arguments, client, AccessReason.CALLBACK_STATE_INVALID, detail
             )
-        if session.reason is not None and reason is AccessReason.NO_CREDENTIAL:
-            reason, detail = session.reason, "the session cookie is not good any more"
-        elif self._credentials.could_be_in(arguments) and reason is AccessReason.NO_CREDENTIAL:
+        if session.reason is not None:
+            return await self._nobody(request, arguments, client, session.reason, session.detail)
+        reason, detail = AccessReason.NO_CREDENTIAL, self._credentials.nothing_found(request)
+        if self._credentials.could_be_in(arguments):
             reason = AccessReason.BODY_TOO_LARGE
-            detail = "no credential was found, and the body is too large to be looked into for one"
+            detail += "; the body is too large to be looked into"
         return await self._nobody(request, arguments, client, reason, detail)
 
     async def _nobody(

@@ -160,7 +160,7 @@ class Admission:
         unmet = self._requirements.unmet(identity.access_claims)
         if unmet is not None:
             return await self._forbid(
-                request, entry, client, unmet.reason, unmet.detail, unmet.scope
+                request, entry, client, unmet.reason, unmet.detail, unmet.scope, unmet.required
             )
         try:
             consumer = self._mapping.consumer(identity, self._consumers)
@@ -202,6 +202,7 @@ class Admission:
         reason: ReasonCode,
         detail: str,
         scope: str | None = None,
+        required: tuple[str, ...] = (),
     ) -> Refusal:
         """403; the session that led here ends with it if so configured."""
         headers: list[Header] = []
@@ -215,7 +216,13 @@ class Admission:
             # Tokens may just have been refreshed: the former ones are spent.
             _, headers = await self._sessions.keep(entry.open_session, request)
         return self._refusals.forbidden(
-            client, reason, detail, scope=scope, headers=headers, subject=entry.identity.subject
+            client,
+            reason,
+            detail,
+            scope=scope,
+            required=required,
+            headers=headers,
+            subject=entry.identity.subject,
         )
 
     async def _save(self, request: Request, entry: Entry) -> tuple[Identity, list[Header]]:

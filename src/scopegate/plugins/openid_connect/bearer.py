@@ -6,7 +6,7 @@ Source: RFC 6750 §2, contract openid-connect.md §2. A request with tokens in t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,10 @@ Place = tuple[str, str]
 class CredentialRepeated(Exception):
     """More than one credential: which one counts is not ours to guess. The text is for the log."""
 
-    def __init__(self, detail: str = "more than one access token in one request") -> None:
-        super().__init__(detail)
+    @classmethod
+    def of(cls, kind: str, places: Iterable[str]) -> CredentialRepeated:
+        """`kind`: `access` or `refresh`; where the tokens stand, a place for each."""
+        return cls(f"more than one {kind} token in one request: {', '.join(places)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,12 @@ class BearerPlaces:
             try:
                 value = read_cookie(request.header("cookie"), self.cookie)
             except CookieRepeated:
-                raise CredentialRepeated from None
+                raise CredentialRepeated.of("access", [f"cookie {self.cookie} twice"]) from None
             found += _credentials([value] if value else [], "cookie", self.cookie)
         if self.body and (arguments.has_form or not found):
             found += _credentials(arguments.body(_ARGUMENT), "body", _ARGUMENT)
         if len(found) > 1:
-            raise CredentialRepeated
+            raise CredentialRepeated.of("access", [f"{each.place} {each.name}" for each in found])
         return found[0] if found else None
 
     def places(self) -> list[Place]:
@@ -113,7 +115,7 @@ class BearerPlaces:
             token = token.strip()
             # Envoy joins a repeated header with a comma, and no token holds one (RFC 6750 §2.1).
             if "," in token:
-                raise CredentialRepeated
+                raise CredentialRepeated.of("access", [f"header {name} twice"])
             if token:
                 found.append(Credential(token, "header", name))
         return found

@@ -5,7 +5,7 @@ Source: contract openid-connect.md §1 (order), §2 (places), §3 (what counts a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,14 +66,14 @@ class RefreshTokenPlaces:
         header = header_name(self.name)
         if "header" in self.kinds and (value := request.header(header)):
             if "," in value:
-                raise CredentialRepeated
+                raise CredentialRepeated.of("refresh", [f"header {header} twice"])
             found.append(Credential(value.strip(), "header", header))
         if "query" in self.kinds:
             found += [Credential(v, "query", self.name) for v in arguments.query(self.name) if v]
         if "body" in self.kinds and (arguments.has_form or not found):
             found += [Credential(v, "body", self.name) for v in arguments.body(self.name) if v]
         if len(found) > 1:
-            raise CredentialRepeated
+            raise CredentialRepeated.of("refresh", [f"{each.place} {each.name}" for each in found])
         return found[0] if found else None
 
     def places(self) -> list[Place]:
@@ -102,6 +102,7 @@ class Credentials:
         self._refresh = (
             RefreshTokenPlaces.from_config(config) if "refresh_token" in methods else None
         )
+        self._sought = "; ".join(self._places_sought(sessions)) or "nothing but logins are enabled"
         self._clients = clients
         self._verification = verification
         self._issuer = issuer
@@ -126,6 +127,21 @@ class Credentials:
             *(self._bearer.places() if self._bearer else ()),
             *(self._refresh.places() if self._refresh else ()),
         ]
+
+    def _places_sought(self, sessions: Sessions) -> Iterator[str]:
+        if sessions.enabled:
+            yield f"no session in cookie {sessions.cookie_names[0]}"
+        for kind, sought in (("bearer", self._bearer), ("refresh", self._refresh)):
+            if sought is not None and (places := sought.places()):
+                listed = ", ".join(f"{place} {name}" for place, name in places)
+                yield f"no {kind} token as {listed}"
+
+    def nothing_found(self, request: Request) -> str:
+        """What the log says of a request without a credential: where one was looked for."""
+        detail = f"no credential was found: {self._sought}"
+        if ("header", "authorization") in self.places() and request.header("authorization"):
+            detail += "; Authorization is there, with another scheme or nothing behind Bearer"
+        return detail
 
     async def session(self, request: Request, arguments: Arguments, found: OpenSession) -> Entry:
         """The identity of a live session, refreshed if its token is about to end.

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from scopegate.reason_code import ReasonCode
 
+_FOUND = (
+    "The line lists what the token has (`[ ]`: no such claim, or an opaque token) and under "
+    "`required` what would do. "
+)
 _COMPARE_CLAIM = "If the claim is another one, correct "
 
 
@@ -86,7 +90,7 @@ class AccessReason(ReasonCode):
         "scopes_missing",
         403,
         "None of `scopes_required` is in the token.",
-        "The line lists what the token has. Have the identity provider give the user or "
+        _FOUND + "Have the identity provider give the user or "
         "client the scope, and the client ask for it (`scopes`). "
         + _COMPARE_CLAIM
         + "`scopes_claim`.",
@@ -95,21 +99,22 @@ class AccessReason(ReasonCode):
         "audience_missing",
         403,
         "None of `audience_required` is in the token.",
-        "The line lists what the token has. Have the identity provider put the audience into "
+        _FOUND + "Have the identity provider put the audience into "
         "the client's tokens. " + _COMPARE_CLAIM + "`audience_claim`.",
     )
     GROUPS_MISSING = (
         "groups_missing",
         403,
         "None of `groups_required` is in the token.",
-        "The line lists what the token has. Put the user into the group, and look whether the "
+        _FOUND + "Put the user into the group, and look whether the "
         "identity provider writes groups into access tokens. " + _COMPARE_CLAIM + "`groups_claim`.",
     )
     ROLES_MISSING = (
         "roles_missing",
         403,
         "None of `roles_required` is in the token.",
-        "The line lists what the token has. Give the user the role. "
+        _FOUND
+        + "Give the user the role. "
         + _COMPARE_CLAIM
         + "`roles_claim` (Keycloak: `realm_access`, `roles`).",
     )

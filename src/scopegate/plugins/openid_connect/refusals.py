@@ -81,16 +81,18 @@ class Refusals:
         detail: str,
         *,
         scope: str | None = None,
+        required: tuple[str, ...] = (),
         headers: Iterable[Header] = (),
         subject: str | None = None,
     ) -> Refusal:
-        """403 `insufficient_scope`; `scope` is what would have been needed."""
+        """403 `insufficient_scope`; `scope` is told to the client, `required` to the log."""
         return Refusal(
             status=403,
             reason=reason,
             detail=detail,
             message=self.forbidden_message,
             challenge=self._challenge("insufficient_scope", scope),
+            required=required,
             location=client.forbidden_redirect_uri,
             response_headers=tuple(headers),
             show_detail=self.display_errors,

@@ -35,11 +35,16 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Unmet:
-    """A requirement that does not hold. `scope`: what RFC 6750 §3 lets us tell the client."""
+    """A requirement that does not hold.
+
+    scope      what RFC 6750 §3 lets us tell the client
+    required   what would have been enough, alternatives as configured
+    """
 
     reason: AccessReason
     detail: str
     scope: str | None = None
+    required: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class Requirements:
                     reason=requirement.reason,
                     detail=f"required {requirement.kind} were not found {listed}",
                     scope=requirement.required[0] if requirement.kind == "scopes" else None,
+                    required=requirement.required,
                 )
         present = sorted(name for name in self.forbidden if name in (claims or {}))
         if present:

@@ -17,6 +17,7 @@ from scopegate.plugins.ports import Ports
 from scopegate.reason_code import ReasonCode
 from scopegate.session.cookies import CookieSettings, chunk_names, without_cookies
 from scopegate.session.ended_sessions import EndedSessions
+from scopegate.session.reasons import SessionReason
 from scopegate.session.sealing import KeyRing, RingKey
 from scopegate.session.session import (
     Clock,
@@ -34,12 +35,26 @@ _CLOCK_HEADERS = {
     Clock.IDLING: "idling-timeout",
 }
 
+_DETAILS = {
+    SessionReason.SESSION_NOT_AUTHENTIC: (
+        "the session cookie does not open: it was changed, or sealed with another secret or for "
+        "another plugin"
+    ),
+    SessionReason.SESSION_ABSOLUTE_TIMEOUT: "the session is over: session_absolute_timeout",
+    SessionReason.SESSION_ROLLING_TIMEOUT: "the session is over: session_rolling_timeout",
+    SessionReason.SESSION_IDLING_TIMEOUT: "the session is over: session_idling_timeout",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """No session. `reason` says why the request's cookie opens none; None: it brings no cookie."""
+    """No session. `reason` and `detail` say why the request's cookie opens none.
+
+    `reason` None: it brings no cookie.
+    """
 
     reason: ReasonCode | None
+    detail: str = ""
 
 
 def key_ring(keys: Sequence[Mapping[str, Any]]) -> KeyRing:
@@ -105,14 +120,15 @@ class Sessions:
         now_s = int(self._ports.now())
         found = self._cookie.open(request.header("cookie"), bound=self._bound(request), now_s=now_s)
         if isinstance(found, NoSession):
-            return Absent(found.reason)
+            return Absent(found.reason, _DETAILS[found.reason] if found.reason else "")
         # A session that a bearer token began (of whatever client) must not open a configuration
         # that wants a login of its own; one that knows nothing but sessions takes any.
         method = found.session.method
         if method in self._disabled_for or (self._methods and method not in self._methods):
-            return Absent(AccessReason.SESSION_METHOD_NOT_ENABLED)
+            detail = f"the session was begun by {method}, which begins none here"
+            return Absent(AccessReason.SESSION_METHOD_NOT_ENABLED, detail)
         if await self._ended.is_ended(found.session, now_s):
-            return Absent(AccessReason.SESSION_ENDED)
+            return Absent(AccessReason.SESSION_ENDED, "the session was ended before")
         return found
 
     def brought(self, request: Request) -> Session | None:

@@ -29,6 +29,7 @@ def test_the_log_line_lists_the_scopes_found_in_the_tokens_own_order() -> None:
     assert unmet.reason == "scopes_missing"
     assert unmet.detail == "required scopes were not found [ openid, profile, email ]"
     assert unmet.scope == "kong_api_access"
+    assert unmet.required == ("kong_api_access",)
 
 
 @pytest.mark.parametrize(
