@@ -1,7 +1,7 @@
 """A policy service that answers what a test tells it to, on a Unix socket.
 
-`python policy_double.py FD` serves a listening socket that it inherits and allows everything,
-naming its process id in `x-worker`: for tests that kill workers.
+`python -m support.policy_double FD` serves a listening socket that it inherits and allows
+everything, naming its process id in `x-worker`: for tests that kill workers.
 """
 
 from __future__ import annotations

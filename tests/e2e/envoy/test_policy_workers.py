@@ -22,9 +22,11 @@ from support.upstream import running_upstream
 async def start_worker(listening: socket.socket) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        policy_double.__file__,
+        "-m",
+        policy_double.__name__,
         str(listening.fileno()),
         pass_fds=[listening.fileno()],
+        env={**os.environ, "PYTHONPATH": str(Path(policy_double.__file__).parents[1])},
     )
 
 

@@ -53,7 +53,7 @@ class World:
     idp: DemoIdp
     echo: EchoUpstream
 
-    async def protect(self, path: str, idp: DemoIdp, **config: Any) -> None:
+    async def protect(self, path: str, idp: DemoIdp, **config: Any) -> dict[str, Any]:
         """A route for bearer tokens of that provider, live when this returns."""
         config = {
             "issuer": idp.discovery_url,
@@ -62,8 +62,10 @@ class World:
             "scopes_required": [SCOPE],
             **config,
         }
-        await self.gateway.add_route(path, f"{self.echo.url}/anything", {"openid-connect": config})
+        plugins = {"openid-connect": config}
+        route = await self.gateway.add_route(path, f"{self.echo.url}/anything", plugins)
         await self.gateway.until(200, path, headers=bearer(idp.access_token(USER)))
+        return route
 
     async def refused(self, reply: Reply, status: int, reason: str) -> dict[str, Any]:
         """Check status and reason; the log's line."""
@@ -262,6 +264,17 @@ async def test_without_the_scope_nobody_passes(world: World, scope: Any, found: 
     challenge = f'Bearer realm="127.0.0.1", error="insufficient_scope", scope="{SCOPE}"'
     assert reply.all("www-authenticate") == [challenge]
     assert json.loads(reply.body)["message"] == "Forbidden"
+
+
+async def test_a_refusal_is_logged_with_the_names_of_route_and_service(world: World) -> None:
+    route = await world.protect("/named", world.idp)
+    service_id = route["service"]["id"]
+    name = "größe-价格\u2028\u0085level"
+    await world.gateway.call_admin("PATCH", f"/routes/{route['id']}", {"name": name})
+    await world.gateway.call_admin("PATCH", f"/services/{service_id}", {"name": "orders-v2"})
+    line = await world.refused(await world.gateway.ask("/named"), 401, "no_credential")
+    assert (line["route"], line["route_name"]) == (route["id"], name)
+    assert (line["service"], line["service_name"]) == (service_id, "orders-v2")
 
 
 @pytest.mark.parametrize("scope", [["openid", SCOPE], f"openid  {SCOPE}", SCOPE], ids=repr)
