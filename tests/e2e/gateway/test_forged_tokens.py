@@ -404,10 +404,11 @@ async def test_no_token_is_in_any_log(world: World) -> None:
     without_scope = claiming(world.idp, scope="openid")
     for token, status in ((good, 200), (bad, 401), (without_scope, 403)):
         for target, headers in (
-            ("/api", bearer(token)),
-            (f"/api?access_token={token}", []),
+            ("/api?note=private-note", bearer(token)),
+            (f"/api?note=private-note&access_token={token}", []),
         ):
-            reply = await world.gateway.ask(target, headers=headers)
+            noted = [*headers, ("X-Note", "private-note")]
+            reply = await world.gateway.ask(target, headers=noted)
             assert reply.status == status
     both = await world.gateway.ask(f"/api?access_token={good}", headers=bearer(bad))
     await world.refused(both, 400, "credential_repeated")
@@ -417,4 +418,6 @@ async def test_no_token_is_in_any_log(world: World) -> None:
     assert "scopes_missing" in text
     assert "/api" in text
     assert "eyJ" not in text
+    # Nothing of a query or of a header at all: what it holds is not for us to know.
+    assert "private-note" not in text
     assert STORY_PASSWORD not in text

@@ -276,9 +276,11 @@ async def test_a_policy_that_is_not_here_refuses(
 async def test_a_policy_file_that_was_changed_refuses(tmp_path: Path, recorder: Recorder) -> None:
     service = Service(tmp_path, recorder, Say(Continue()))
     path = tmp_path / f"policy-{service.policy_id}.json"
-    path.write_bytes(ir.Policy(()).to_json())
-    status, _, _ = await service.ask()
+    path.write_bytes(path.read_bytes() + b" ")  # still a policy that says yes
+    status, headers, _ = await service.ask()
     assert status == 483
+    assert "x-scopegate-decided" not in dict(headers)
+    assert recorder.decisions == [("deny", "policy_unusable")]
 
 
 @pytest.mark.parametrize(
