@@ -13,6 +13,7 @@ import pytest
 
 import scopegate
 from scopegate.app.reasons_reference import PAGE, SECTIONS, markdown, reference_page
+from scopegate.envoy.answers import local_replies
 from scopegate.envoy.reasons import EnvoyReason
 from scopegate.oidc.reasons import Reason
 from scopegate.plugins.openid_connect.config import FIELDS
@@ -113,6 +114,16 @@ def test_what_lua_refuses_has_a_reason_of_envoys_and_its_status() -> None:
     assert {code: (status,) for code, status in LUA.items()} == {
         code: EnvoyReason(code).statuses for code in LUA
     }
+
+
+def test_refused_on_arrival_has_the_statuses_of_envoys_answers() -> None:
+    reason = EnvoyReason.REFUSED_ON_ARRIVAL
+    answered = [
+        mapper.filter.and_filter.filters[-1].status_code_filter.comparison.value.default_value
+        for mapper in local_replies().mappers
+        if reason in mapper.body_format_override.text_format_source.inline_string
+    ]
+    assert tuple(answered) == reason.statuses
 
 
 # What carries a reason to the client, and with which status.

@@ -11,8 +11,8 @@ _ASK_ITS_MAKER = (
 _LINE_HAS_IT = "The line has the claim. " + _ASK_ITS_MAKER
 _SEND_THE_RIGHT_ONE = "Have the client send the access token that it got from the token endpoint."
 _FOREIGN_LOGIN = (
-    "One is a stale or copied page: log in again. Many mean that somebody injects answers: look "
-    "at the client addresses in the log."
+    "Once: a stale or copied page, log in again. Often: somebody injects answers; look at the "
+    "client addresses in the log."
 )
 _PROVIDER_LOG = "The line quotes its words; the identity provider's own log says more."
 _REACH = (
@@ -271,8 +271,8 @@ class Reason(ReasonCode):
         "token_not_yet_valid",
         401,
         "The token is not valid yet (nbf).",
-        "Compare this machine's clock with the identity provider's; `leeway` forgives a few "
-        "seconds.",
+        "The line says by how much. Compare this machine's clock with the identity provider's; "
+        "`leeway` forgives a few seconds.",
     )
     IAT_MISSING = (
         "iat_missing",
@@ -290,8 +290,8 @@ class Reason(ReasonCode):
         "token_from_the_future",
         401,
         "The token was issued in the future (iat).",
-        "Compare this machine's clock with the identity provider's; `leeway` forgives a few "
-        "seconds.",
+        "The line says by how much. Compare this machine's clock with the identity provider's; "
+        "`leeway` forgives a few seconds.",
     )
     AUD_INVALID = (
         "aud_invalid",
@@ -304,7 +304,7 @@ class Reason(ReasonCode):
         401,
         "The token is for somebody else (aud).",
         "The line has the token's audience and the expected one. Have the identity provider put "
-        "it into the client's tokens (Keycloak: an audience mapper), or correct `audience` "
+        "that into the client's tokens (Keycloak: an audience mapper), or correct `audience` "
         "(`client_id` for ID tokens).",
     )
     AZP_MISSING = (
@@ -429,7 +429,7 @@ class Reason(ReasonCode):
         "invalid_grant",
         401,
         "The code or refresh token is expired, used, revoked or another client's.",
-        "One is a login that took too long, or one ended at the provider: log in again. If every "
+        "Once: a login that took too long, or was ended at the provider; log in again. If every "
         "login fails, compare `redirect_uri` and `client_id` with the client at the provider.",
     )
     GRANT_REFUSED = (

@@ -38,7 +38,7 @@ class AccessReason(ReasonCode):
         "callback_state_invalid",
         401,
         "The answer of the identity provider belongs to no login that was begun here.",
-        "One is a stale or copied page: log in again. If every login ends so, the plugin at the "
+        "Once: a stale or copied page, log in again. If every login ends so, the plugin at the "
         "`redirect_uri` is not the one that began it: the two must agree in issuer, client and "
         "`authorization_cookie_name`.",
     )
