@@ -28,7 +28,8 @@ from scopegate.plugins.lowering import Context, Lowered
 from scopegate.plugins.ports import Ports
 from scopegate.plugins.registry import OPENID_CONNECT, PLUGINS
 from scopegate.policy import application
-from support import asgi_question, entities
+from support import entities
+from support.policy_question import ask, question
 
 ID = "00000000-0000-4000-8000-000000000002"
 ISSUER = IssuerRequest(DiscoverySettings("https://idp.example", HttpSettings()), 3600, 30)
@@ -109,11 +110,12 @@ async def test_it_is_compiled_prepared_and_asked(tmp_path: Path) -> None:
         http_client=SimpleNamespace(),  # type: ignore[arg-type]
         plugins=ROWS,
     )
-    refused = await asgi_question.ask(service, policy_id)
+    refused = await ask(service, question(policy_id))
     assert refused.status == 403
-    said = await asgi_question.ask(service, policy_id, ("x-say", "open"))
-    assert said.headers["x-scopegate-decided"] == "1"
-    word, now_s = said.headers["x-word"].split()
+    said = await ask(service, question(policy_id, ("x-say", "open")))
+    headers = dict(said.headers)
+    assert headers["x-scopegate-decided"] == "1"
+    word, now_s = headers["x-word"].split()
     assert (word, abs(float(now_s) - time.time()) < 60) == ("open", True)
 
 

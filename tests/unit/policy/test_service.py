@@ -27,6 +27,7 @@ from scopegate.plugins.openid_connect.reasons import AccessReason
 from scopegate.policy.journal import Journal
 from scopegate.policy.library import PolicyLibrary
 from scopegate.policy.service import PolicyService
+from support.policy_question import ask, question
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
 
@@ -92,33 +93,9 @@ class Service:
         policy: str | None = None,
         without: str = "",
     ) -> Answer:
-        own = {
-            "host": "a.example",
-            "x-request-id": "0" * 32,
-            "x-scopegate-phase": phase,
-            "x-scopegate-policy": policy or self.policy_id,
-            "x-scopegate-scheme": "https",
-            "x-scopegate-client-ip": "192.0.2.1",
-        }
-        own.pop(without, None)
-        scope = {
-            "type": "http",
-            "method": "GET",
-            "raw_path": b"/a%20b",
-            "query_string": b"q=1",
-            "headers": [(n.encode(), v.encode()) for n, v in [*own.items(), *headers]],
-        }
-        sent: list[Any] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        await self.app(scope, receive, send)
-        answered = [(n.decode(), v.decode()) for n, v in sent[0]["headers"]]
-        return sent[0]["status"], answered, sent[1]["body"]
+        scope = question(policy or self.policy_id, *headers, phase=phase, without=without)
+        answered = await ask(self.app, scope, body)
+        return answered.status, answered.headers, answered.body
 
 
 REFUSAL = Refusal(
