@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from scopegate.store.protocol import Store
 from scopegate.store.sqlite import open_sqlite
@@ -27,19 +31,36 @@ class SqliteDatabase:
         self._path = folder / "scopegate.db"
         self._stores: list[Store] = []
 
-    async def open(self) -> Store:
-        store = await open_sqlite(
-            self._path,
-            random_bytes=secrets.token_bytes,
-            now_s=self.clock,
-            poll_interval_s=0.02,
-        )
+    async def open(self, *, from_nothing: bool = False) -> Store:
+        if not from_nothing and not self._path.exists():
+            self._path.write_bytes(_empty_database())
+            self._path.chmod(0o600)
+        store = await _open(self._path, self.clock)
         self._stores.append(store)
         return store
 
     async def close(self) -> None:
         for store in self._stores:
             await store.close()
+
+
+@cache
+def _empty_database() -> bytes:
+    """Made once: migrations would take most of the time of most tests."""
+
+    async def make(path: Path) -> None:
+        await (await _open(path, Clock())).close()
+
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
+        path = Path(folder, "scopegate.db")
+        thread.submit(asyncio.run, make(path)).result()
+        return path.read_bytes()
+
+
+async def _open(path: Path, clock: Clock) -> Store:
+    return await open_sqlite(
+        path, random_bytes=secrets.token_bytes, now_s=clock, poll_interval_s=0.02
+    )
 
 
 DATABASES = {"sqlite": SqliteDatabase}

@@ -14,7 +14,7 @@ DAY_S = 24 * 3600
 
 class TestClusterSecret:
     async def test_is_made_once_and_is_the_same_for_every_process(self, database) -> None:
-        stores = await asyncio.gather(database.open(), database.open(), database.open())
+        stores = await asyncio.gather(*(database.open(from_nothing=True) for _ in range(3)))
         secrets = {(await store.snapshot()).cluster_secret for store in stores}
         assert len(secrets) == 1
         assert len(bytes.fromhex(secrets.pop())) == 32

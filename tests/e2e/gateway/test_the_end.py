@@ -41,6 +41,3 @@ async def test_while_it_drains_it_is_not_ready_and_nothing_is_cut_or_warned_of(
         assert await asyncio.to_thread(gateway.process.wait, 10) == 0
         loud = [line for line in gateway.log_lines() if line["level"] not in ("info", "debug")]
         assert loud == []
-
-        await gateway.start()
-        assert await status(gateway, "/status/ready") == 200
