@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from scopegate.oidc.claim_checks import AccessTokenRules, IdTokenRules
+from scopegate.oidc.claim_checks import AccessTokenRules, IdTokenRules, TokenRules
 from scopegate.oidc.errors import NotJwt
 from scopegate.oidc.keys import SharedSecret
 from scopegate.oidc.tokens import (
@@ -23,6 +23,8 @@ from scopegate.oidc.tokens import (
 )
 from scopegate.plugins.openid_connect.clients import Client
 from scopegate.plugins.openid_connect.issuer import Issuer, KnownIssuer
+
+_Rules = TypeVar("_Rules", bound=TokenRules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +138,7 @@ class Verification:
         return verify_id_token(token, rules, known.keys, now_s)
 
     def _id_rules(self, known: KnownIssuer, client: Client) -> IdTokenRules:
-        return IdTokenRules(
-            issuer=known.facts.issuer,
-            issuers_allowed=self.issuers_allowed,
-            leeway_s=self.leeway_s,
-            check_claims=self.verify_claims,
-            shared_secret=self._shared_secret(client),
-            domains=self.domains,
-            client_id=client.id or "",
-        )
+        return self._rules(IdTokenRules, known, client, client_id=client.id or "")
 
     def _trusts_back_channel(self, method: str) -> bool:
         return not self.verify_signature or method in self.ignore_signature
@@ -152,15 +146,19 @@ class Verification:
     def _access_rules(
         self, known: KnownIssuer, client: Client, max_age_s: float | None
     ) -> AccessTokenRules:
-        return AccessTokenRules(
+        own = {"max_age_s": max_age_s, "audience": self.audience}
+        return self._rules(AccessTokenRules, known, client, **own)
+
+    def _rules(self, kind: type[_Rules], known: KnownIssuer, client: Client, **own: Any) -> _Rules:
+        """What tokens of both kinds must meet is said once: a check cannot be left out of one."""
+        return kind(
             issuer=known.facts.issuer,
             issuers_allowed=self.issuers_allowed,
             leeway_s=self.leeway_s,
             check_claims=self.verify_claims,
             shared_secret=self._shared_secret(client),
             domains=self.domains,
-            max_age_s=max_age_s,
-            audience=self.audience,
+            **own,
         )
 
     def _shared_secret(self, client: Client) -> SharedSecret | None:
