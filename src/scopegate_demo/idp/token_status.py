@@ -54,25 +54,19 @@ class TokenStatusEndpoints:
 
     async def introspection(self, request: web.Request) -> web.Response:
         try:
-            form = await read_form(request)
-            client = authenticate_client(request, form, self._provider.realm)
-            if not form.get("token"):
-                raise OAuthError("invalid_request", "token is missing")
+            token, client = await self._asked_about(request)
         except OAuthError as error:
             return error.response()
-        answer = self._describe(form["token"], client)
+        answer = self._describe(token, client)
         return json_answer(self._provider.behaviour.introspection.apply(answer))
 
     async def revocation(self, request: web.Request) -> web.Response:
         """A refresh token ends its session, an access token only itself. Unknown ones: 200, too."""
         try:
-            form = await read_form(request)
-            client = authenticate_client(request, form, self._provider.realm)
-            if not form.get("token"):
-                raise OAuthError("invalid_request", "token is missing")
+            token, client = await self._asked_about(request)
         except OAuthError as error:
             return error.response()
-        token, ledger = form["token"], self._provider.ledger
+        ledger = self._provider.ledger
         access = self._provider.read_access_token(token)
         if access is not None and access.get("azp") == client.client_id:
             ledger.revoke_access_token(str(access.get("jti")), int(access["exp"]))
@@ -80,6 +74,14 @@ class TokenStatusEndpoints:
         if refresh is not None:
             ledger.end_session(refresh["sid"])
         return web.Response(headers={"Cache-Control": "no-store"})
+
+    async def _asked_about(self, request: web.Request) -> tuple[str, Client]:
+        """The token in the form, and who asks. Raises OAuthError."""
+        form = await read_form(request)
+        client = authenticate_client(request, form, self._provider.realm)
+        if not form.get("token"):
+            raise OAuthError("invalid_request", "token is missing")
+        return form["token"], client
 
     def _describe(self, token: str, client: Client) -> dict[str, Any]:
         claims = self._provider.read_access_token(token)
