@@ -43,10 +43,9 @@ _AMBIGUOUS = (
     rf"{_encoded('[fF]0')}{_encoded('8[0-9a-fA-F]')}",
     # % without two digits
     r"%(?:[^0-9a-fA-F]|[0-9a-fA-F][^0-9a-fA-F]|[0-9a-fA-F]?$)",
-    # letters, digits, - . _ ~ encoded more than once: nobody encodes them even once
+    # letters, digits, - . _ ~ encoded more than once: nobody encodes them even once, and the digits
+    # of another encoding can be written so
     rf"%(?:25)+(?:{_UNRESERVED})",
-    # an encoded % whose digits are encoded, too
-    r"%(?:25)+[0-9a-fA-F]?%(?:25)+[0-9a-fA-F]{2}",
 )
 
 AMBIGUOUS = rf".*(?:{'|'.join(_AMBIGUOUS)}).*"
