@@ -309,7 +309,10 @@ async def test_sockets_stay_open_while_nobody_serves_them() -> None:
         )
         async with running([server]) as it:
             for _ in range(2):
-                os.kill(it.pid("control"), signal.SIGKILL)
+                killed = it.pid("control")
+                os.kill(killed, signal.SIGKILL)
+                # Not before: the dying one could take the connection along.
+                await until(lambda pid=killed: it.supervisor.pids["control"] != pid)
                 reader, writer = await asyncio.open_connection(*listening.getsockname())
                 assert await asyncio.wait_for(reader.read(), 5) == b"hello"
                 writer.close()
