@@ -21,6 +21,8 @@ from support.plugin_dialogue import (
     upstream,
 )
 
+NO_SID = TokenEdit(without=["sid"])
+
 
 def downstream(answer: Any) -> dict[str, str]:
     return {name: value for name, value in answer.response_headers if name != "set-cookie"}
@@ -278,6 +280,10 @@ async def test_a_jwt_session_cookie_must_match_the_token(world: World) -> None:
             allowed(answer)
         else:
             refused(answer, 401, "jwt_session_mismatch")
+    without_claim = {"authorization": f"Bearer {world.idp.access_token(WITH_SCOPE, NO_SID)}"}
+    for cookies in ({"sid": "the one"}, {"sid": ""}, {}):
+        visitor = world.visitor(plugin, cookies=dict(cookies))
+        refused(await visitor.fetch("/oidc", **without_claim), 401, "jwt_session_mismatch")
 
 
 async def test_a_session_of_such_a_token_is_good_only_beside_the_same_cookie(world: World) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from scopegate.plugins.access import Respond
-from scopegate_demo.idp import Signature
+from scopegate_demo.idp import Signature, TokenEdit
 from support.plugin_dialogue import (
     NAVIGATION,
     NOW_S,
@@ -104,6 +104,13 @@ async def test_a_changed_secret_keeps_sessions_and_moves_them_to_the_new_one(wor
     assert set_cookies(allowed(await visitor.get("/oidc"))) != []
     visitor.plugin = await world.plugin(session_secret="the new secret")
     allowed(await visitor.get("/oidc"))
+
+
+async def test_a_changed_secret_disturbs_no_login_that_is_under_way(world: World) -> None:
+    visitor = world.visitor(await world.plugin(session_secret="the former secret"))
+    there = await visitor.authenticate(await visitor.start_login("/oidc"))
+    visitor.plugin = await world.plugin(session_secret="the new secret")
+    allowed(await visitor.come_back(there))
 
 
 async def test_a_former_secret_opens_nothing_once_its_sessions_have_expired(world: World) -> None:
@@ -258,6 +265,13 @@ async def test_without_the_session_method_none_is_written_or_read(world: World) 
     allowed(await visitor.log_in())
     assert not visitor.has_session
     redirected(await visitor.get("/oidc"), "login_started")
+
+
+async def test_a_token_that_names_nobody_begins_no_session(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    token = world.idp.access_token("Blog_with_scope", TokenEdit(without=["sub"]))
+    allowed(await visitor.fetch("/oidc", authorization=f"Bearer {token}"))
+    assert not visitor.has_session
 
 
 async def test_disable_session_names_methods_that_start_none(world: World) -> None:

@@ -271,6 +271,15 @@ async def test_a_question_that_lacks_something_is_refused(
     assert "x-scopegate-decided" not in dict(headers)
 
 
+async def test_a_body_over_the_limit_is_refused_and_not_judged_by_its_beginning(
+    tmp_path: Path, recorder: Recorder
+) -> None:
+    service = Service(tmp_path, recorder, Say(Continue()))
+    status, headers, _ = await service.ask(phase="body", body=b"x" * ((1 << 20) + 1))
+    assert status == 480
+    assert "x-scopegate-decided" not in dict(headers)
+
+
 async def test_a_policy_without_steps_lets_nobody_pass(tmp_path: Path, recorder: Recorder) -> None:
     status, headers, _ = await Service(tmp_path, recorder).ask()
     assert status == 483

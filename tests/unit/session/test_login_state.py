@@ -255,6 +255,16 @@ def test_a_login_of_another_plugin_is_not_ours_though_the_cookie_is_shared() -> 
     assert begin(browser.header, by=other).set_cookie is None
 
 
+def test_a_login_of_another_cookie_name_is_not_ours_and_its_cookie_opens_nothing_here() -> None:
+    start, own = begin(), begin()
+    other = logins(settings=CookieSettings("login", same_site="Default"))
+    browser = browser_with(start)
+    browser.cookies["login"] = browser.cookies["authorization"]
+    assert other.finish(start.state, browser.header, now_s=NOW_S) == NotOurs()
+    assert begin(browser.header, by=other).set_cookie is not None
+    assert isinstance(logins().finish(own.state, browser.header, now_s=NOW_S), NotThisBrowser)
+
+
 def test_a_changed_secret_disturbs_no_login() -> None:
     start = begin()
     rotated = logins(ring=ring(OTHER_ROOT, RingKey(ROOT, NOW_S + 3600)))
