@@ -158,6 +158,9 @@ async def test_without_a_document_nothing_is_known(
     [
         (DOWN, Reason.IDP_UNREACHABLE),
         (answer({}, 503), Reason.JWKS_FAILED),
+        # A piece of it, or somebody else's copy, is not what was asked for.
+        (answer({"keys": [RSA]}, 206), Reason.JWKS_FAILED),
+        (answer({"keys": [RSA]}, 203), Reason.JWKS_FAILED),
         (answer({"keys": 1}), Reason.JWKS_INVALID),
     ],
 )
