@@ -28,7 +28,7 @@ from support.gateway import REQUEST_ID, Gateway, running_gateway
 from support.login import form_browser, log_in
 from support.raw_http import Headers, RawConnection, Reply
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 USER, OTHER_USER = "Blog_with_scope", "Blog_without_scope"
 HOST = "localhost"

@@ -24,7 +24,7 @@ from scopegate.store.sqlite import open_sqlite
 from scopegate_demo.echo import EchoUpstream
 from support.gateway import Gateway, running_gateway
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 TOO_LONG = "/" + "a" * 20_000
 BEYOND = "routes: a value is beyond Envoy's own limits; its line in the log ends in which"

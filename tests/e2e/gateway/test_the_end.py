@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from scopegate_demo.echo import EchoUpstream
 from support.gateway import Gateway, running_gateway
@@ -20,6 +21,7 @@ async def status(gateway: Gateway, path: str, host: str = "localhost") -> int:
         return answer.status
 
 
+@pytest.mark.slow
 async def test_while_it_drains_it_is_not_ready_and_nothing_is_cut_or_warned_of(
     tmp_path: Path,
 ) -> None:
