@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from scopegate.app.cannot_start import CannotStart
-from scopegate.app.listening import setting_label
 from scopegate.app.prefix import Prefix
-from scopegate.app.settings import Settings
+from scopegate.app.processes.listening import setting_label
+from scopegate.app.settings.settings import Settings
 
 
 def check_access_log(settings: Settings) -> None:

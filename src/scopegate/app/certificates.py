@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from scopegate.app.cannot_start import CannotStart
 from scopegate.app.prefix import Prefix
-from scopegate.app.settings import Settings
+from scopegate.app.settings.settings import Settings
 
 MADE_UP_DAYS = 397  # what browsers accept at most
 RENEW_DAYS = 30

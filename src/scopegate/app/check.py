@@ -11,12 +11,12 @@ from typing import ParamSpec
 from scopegate.app.access_log import check_access_log
 from scopegate.app.cannot_start import CannotStart
 from scopegate.app.certificates import check_pair, pair_of
-from scopegate.app.envoy_child import envoy_version
 from scopegate.app.http_client import tls_context
-from scopegate.app.listening import probe_tcp, setting_label
 from scopegate.app.prefix import Prefix
-from scopegate.app.setting_values import ListenAddress
-from scopegate.app.settings import Settings, warnings
+from scopegate.app.processes.envoy_child import envoy_version
+from scopegate.app.processes.listening import probe_tcp, setting_label
+from scopegate.app.settings.settings import Settings, warnings
+from scopegate.app.settings.values import ListenAddress
 from scopegate.store.protocol import StoreMisconfigured
 from scopegate.store.sqlite import check_sqlite
 

@@ -16,7 +16,7 @@ from rich.markup import escape
 
 import scopegate
 from scopegate.app.cannot_start import CannotStart, SettingsError
-from scopegate.app.settings import load_settings
+from scopegate.app.settings.settings import load_settings
 
 CANNOT_RUN = 1
 WRONG_SETTINGS = 2
@@ -131,7 +131,7 @@ def check(conf: Conf = None) -> None:
 @application.command()
 def version() -> None:
     """Say which versions are at work."""
-    from scopegate.app.envoy_child import envoy_version
+    from scopegate.app.processes.envoy_child import envoy_version
 
     typer.echo(f"scopegate {scopegate.__version__}")
     typer.echo(f"envoy {envoy_version()}")

@@ -24,12 +24,12 @@ from rich.table import Table
 from rich.text import Text
 
 from scopegate.app.cannot_start import CannotStart
-from scopegate.app.child import ChildSpec
-from scopegate.app.listening import probe_tcp
-from scopegate.app.setting_values import ListenAddress
-from scopegate.app.settings import Given, Settings, settings_from
+from scopegate.app.processes.child import ChildSpec
+from scopegate.app.processes.listening import probe_tcp
+from scopegate.app.processes.supervisor import Supervisor
+from scopegate.app.settings.settings import Given, Settings, settings_from
+from scopegate.app.settings.values import ListenAddress
 from scopegate.app.start import start
-from scopegate.app.supervisor import Supervisor
 
 CLIENT_ID = "blog_post"
 CLIENT_SECRET = "blog_post_secret"  # noqa: S105 (the demo provider's, printed in its own source)

@@ -19,20 +19,20 @@ from typing import Any, cast
 import scopegate
 from scopegate.app.access_log import check_access_log
 from scopegate.app.certificates import certificate_pair
-from scopegate.app.child import ChildSpec
-from scopegate.app.envoy_child import envoy_child
-from scopegate.app.handover import VARIABLE, handover_to
 from scopegate.app.http_client import tls_context
-from scopegate.app.listening import (
+from scopegate.app.prefix import Prefix
+from scopegate.app.processes.child import ChildSpec
+from scopegate.app.processes.envoy_child import envoy_child
+from scopegate.app.processes.handover import VARIABLE, handover_to
+from scopegate.app.processes.listening import (
     Sockets,
     await_free_ports,
     close_sockets,
     open_sockets,
     probe_proxy_ports,
 )
-from scopegate.app.prefix import Prefix
-from scopegate.app.settings import Settings, warnings
-from scopegate.app.supervisor import Stages, Supervisor
+from scopegate.app.processes.supervisor import Stages, Supervisor
+from scopegate.app.settings.settings import Settings, warnings
 from scopegate.telemetry.logging import Format, configure_logging, logger
 from scopegate.telemetry.metrics import clear_metrics, open_metrics
 
@@ -143,7 +143,11 @@ def stages_of(settings: Settings, prefix: Prefix, sockets: Sockets) -> Stages:
     workers = tuple(
         replace(
             _python_child(
-                f"policy-{number}", "scopegate.app.policy_process", settings, sockets, "policy"
+                f"policy-{number}",
+                "scopegate.app.processes.policy_process",
+                settings,
+                sockets,
+                "policy",
             ),
             grace_s=WORKER_GRACE_S,
         )

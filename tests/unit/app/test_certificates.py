@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from scopegate.app.cannot_start import CannotStart
 from scopegate.app.certificates import CertificatePair, certificate_pair, check_pair
 from scopegate.app.prefix import Prefix
-from scopegate.app.settings import Settings, load_settings
+from scopegate.app.settings.settings import Settings, load_settings
 
 NOW = datetime.datetime(2026, 11, 24, tzinfo=datetime.UTC)
 

@@ -18,7 +18,7 @@ from scopegate.app.cannot_start import CannotStart
 from scopegate.app.certificates import CertificatePair, certificate_pair
 from scopegate.app.http_client import LIMIT_BYTES, AiohttpClient, trusted_bundle
 from scopegate.app.prefix import Prefix
-from scopegate.app.settings import load_settings
+from scopegate.app.settings.settings import load_settings
 from scopegate.oidc.errors import IdpUnavailable
 from scopegate.oidc.http import HttpSettings
 

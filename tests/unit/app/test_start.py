@@ -21,9 +21,9 @@ FAKES = """
 import asyncio, os, sys
 from pathlib import Path
 import scopegate.app.start as module
-from scopegate.app.child import ChildSpec
+from scopegate.app.processes.child import ChildSpec
 from scopegate.app.cannot_start import CannotStart
-from scopegate.app.settings import load_settings
+from scopegate.app.settings.settings import load_settings
 
 serve = '''
 import http.server, os, socket, sys

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from scopegate.app.config_refusal import LENGTH_LIMIT, explain
+from scopegate.app.control.config_refusal import LENGTH_LIMIT, explain
 from scopegate.ir.gateway import Gateway, HeaderMatch, PathMatch, Refuse, Route, RouteMatch
 
 REFUSE = Refuse(500, "x", "x")

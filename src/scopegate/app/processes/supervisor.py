@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
-from scopegate.app.child import Child, ChildSpec, Ending
+from scopegate.app.processes.child import Child, ChildSpec, Ending
 from scopegate.telemetry.metrics import Metrics
 
 Stages = Sequence[Sequence[ChildSpec]]

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from scopegate.app.cannot_start import SettingsError
-from scopegate.app.kong_settings import why_missing
-from scopegate.app.setting_values import ListenAddress
-from scopegate.app.settings_table import BY_NAME, SETTINGS, Surroundings
+from scopegate.app.settings.kongs import why_missing
+from scopegate.app.settings.table import BY_NAME, SETTINGS, Surroundings
+from scopegate.app.settings.values import ListenAddress
 
 ENVIRONMENT_PREFIX = "SCOPEGATE_"
 CONF_PLACES = (Path("scopegate.conf"), Path("/etc/scopegate/scopegate.conf"))

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from scopegate.admin.node import NodeInfo
-from scopegate.app.control_endpoints import status_app
+from scopegate.app.control.endpoints import status_app
 from scopegate.app.prefix import Prefix
 from scopegate.store.protocol import StoreUnavailable
 from support.asgi_client import AsgiClient

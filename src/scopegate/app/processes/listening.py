@@ -15,8 +15,8 @@ from pathlib import Path
 
 from scopegate.app.cannot_start import CannotStart
 from scopegate.app.prefix import Prefix
-from scopegate.app.setting_values import ListenAddress
-from scopegate.app.settings import Settings
+from scopegate.app.settings.settings import Settings
+from scopegate.app.settings.values import ListenAddress
 
 BACKLOG = 2048
 

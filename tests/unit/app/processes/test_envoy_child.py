@@ -18,16 +18,16 @@ from pathlib import Path
 
 import pytest
 
-from scopegate.app import envoy_child as module
 from scopegate.app.cannot_start import CannotStart
-from scopegate.app.envoy_child import connections_limit, envoy_version, until_served
+from scopegate.app.processes import envoy_child as module
+from scopegate.app.processes.envoy_child import connections_limit, envoy_version, until_served
 from scopegate.envoy.process import CONNECTIONS_LIMIT, EnvoyMissing
 
 START = """
 import os, sys
 import scopegate.app.start as module
-from scopegate.app.child import ChildSpec
-from scopegate.app.settings import load_settings
+from scopegate.app.processes.child import ChildSpec
+from scopegate.app.settings.settings import load_settings
 real = module.stages_of
 def stages(settings, prefix, sockets):
     _, _, envoy = real(settings, prefix, sockets)

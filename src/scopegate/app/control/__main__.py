@@ -21,18 +21,18 @@ import scopegate
 from scopegate.admin.application import create_admin_app
 from scopegate.admin.node import NodeInfo
 from scopegate.app.certificates import pair_of
-from scopegate.app.control_endpoints import facts_app, status_app
-from scopegate.app.envoy_admin import server_counts
-from scopegate.app.handover import Handover, begin, take_over
+from scopegate.app.control.endpoints import facts_app, status_app
+from scopegate.app.control.issuers import IssuerBook
+from scopegate.app.control.last_good import LastGood
+from scopegate.app.control.policy_files import PolicyFiles
+from scopegate.app.control.publisher import Publisher
 from scopegate.app.http_client import AiohttpClient, trusted_bundle
-from scopegate.app.issuers import IssuerBook
-from scopegate.app.last_good import LastGood
-from scopegate.app.listening import setting_label
-from scopegate.app.policy_files import PolicyFiles
-from scopegate.app.publisher import Publisher
-from scopegate.app.serving import server_of
-from scopegate.app.setting_values import ListenAddress
-from scopegate.app.settings import Settings
+from scopegate.app.processes.envoy_admin import server_counts
+from scopegate.app.processes.handover import Handover, begin, take_over
+from scopegate.app.processes.listening import setting_label
+from scopegate.app.processes.serving import server_of
+from scopegate.app.settings.settings import Settings
+from scopegate.app.settings.values import ListenAddress
 from scopegate.compile.gateway import CompileSettings, compile_gateway
 from scopegate.entities.kinds import completion, entity_schemas
 from scopegate.envoy.ads import AdsServer

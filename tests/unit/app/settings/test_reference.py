@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from scopegate.app.kong_settings import INSTEAD, NOT_YET
-from scopegate.app.settings import load_settings
-from scopegate.app.settings_reference import PAGES, default_conf, main
-from scopegate.app.settings_table import BY_NAME, SETTINGS
+from scopegate.app.settings.kongs import INSTEAD, NOT_YET
+from scopegate.app.settings.reference import PAGES, default_conf, main
+from scopegate.app.settings.settings import load_settings
+from scopegate.app.settings.table import BY_NAME, SETTINGS
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.mark.parametrize("path", PAGES)

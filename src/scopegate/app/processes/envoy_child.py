@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 
 from scopegate.app.cannot_start import CannotStart
-from scopegate.app.child import ChildSpec
-from scopegate.app.envoy_admin import drain
 from scopegate.app.prefix import Prefix
-from scopegate.app.settings import Settings
+from scopegate.app.processes.child import ChildSpec
+from scopegate.app.processes.envoy_admin import drain
+from scopegate.app.settings.settings import Settings
 from scopegate.envoy.process import (
     CONNECTIONS_LIMIT,
     EnvoyMissing,

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
-from scopegate.app.listening import Sockets
 from scopegate.app.prefix import Prefix
-from scopegate.app.settings import Given, Settings, settings_from
+from scopegate.app.processes.listening import Sockets
+from scopegate.app.settings.settings import Given, Settings, settings_from
 from scopegate.telemetry.logging import Format, configure_logging
 from scopegate.telemetry.metrics import Metrics, open_metrics
 

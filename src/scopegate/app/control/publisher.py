@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from scopegate.admin.node import PublishResult
-from scopegate.app.config_refusal import ProxyRefusal, explain
-from scopegate.app.issuers import IssuerBook
-from scopegate.app.last_good import LastGood
-from scopegate.app.policy_files import PolicyFiles
+from scopegate.app.control.config_refusal import ProxyRefusal, explain
+from scopegate.app.control.issuers import IssuerBook
+from scopegate.app.control.last_good import LastGood
+from scopegate.app.control.policy_files import PolicyFiles
 from scopegate.app.reasons import ControlFinding
 from scopegate.compile.gateway import Compiled
 from scopegate.entities.finding import Finding

@@ -8,7 +8,7 @@ import pytest
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
-from scopegate.app.last_good import LastGood
+from scopegate.app.control.last_good import LastGood
 from scopegate.envoy.resources import Resource, Resources
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from scopegate.app.policy_files import KEEP_S, PolicyFiles
+from scopegate.app.control.policy_files import KEEP_S, PolicyFiles
 from scopegate.ir.gateway import ConsumerDirectory, Gateway
 from scopegate.ir.policy import Policy, Step, content_id
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from scopegate.app import setting_values as values
+from scopegate.app.settings import values
 
 Section = Literal["general", "proxy", "admin and status", "datastore", "tls", "logs"]
 

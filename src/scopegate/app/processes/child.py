@@ -17,7 +17,7 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
-from scopegate.app.tether import tethered
+from scopegate.app.processes.tether import tethered
 
 QUICK_S = 5.0
 """A child that ends sooner than this after its start has ended quickly."""

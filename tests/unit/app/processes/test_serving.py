@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from scopegate.app import serving
-from scopegate.app.serving import server_of
+from scopegate.app.processes import serving
+from scopegate.app.processes.serving import server_of
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 import structlog
 
-from scopegate.app import child as child_module
-from scopegate.app.child import ChildSpec
-from scopegate.app.supervisor import Stages, Supervisor
+from scopegate.app.processes import child as child_module
+from scopegate.app.processes.child import ChildSpec
+from scopegate.app.processes.supervisor import Stages, Supervisor
 from scopegate.telemetry.metrics import Metrics
 
 SLEEP = (sys.executable, "-S", "-c", "import time; time.sleep(60)")
@@ -325,8 +325,8 @@ async def test_a_terminals_ctrl_c_reaches_the_supervisor_alone() -> None:
 
 PARENT = """
 import asyncio, os, sys
-from scopegate.app.child import ChildSpec
-from scopegate.app.supervisor import Supervisor
+from scopegate.app.processes.child import ChildSpec
+from scopegate.app.processes.supervisor import Supervisor
 from scopegate.telemetry.logging import configure_logging, logger
 from scopegate.telemetry.metrics import Metrics
 sleep = (sys.executable, "-S", "-c", "import time; time.sleep(60)")

@@ -1,6 +1,6 @@
 """A policy worker: uvicorn on the Unix socket that Envoy asks.
 
-python -m scopegate.app.policy_process      (started by the supervisor)
+python -m scopegate.app.processes.policy_process      (started by the supervisor)
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 import uvloop
 
-from scopegate.app.handover import Handover, begin, take_over
 from scopegate.app.http_client import AiohttpClient
-from scopegate.app.serving import server_of
+from scopegate.app.processes.handover import Handover, begin, take_over
+from scopegate.app.processes.serving import server_of
 from scopegate.policy.application import create_app
 from scopegate.telemetry.logging import logger
 from scopegate.telemetry.metrics import Metrics

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from scopegate.app.cannot_start import CannotStart
-from scopegate.app.listening import (
+from scopegate.app.prefix import Prefix
+from scopegate.app.processes.listening import (
     close_sockets,
     open_sockets,
     open_tcp,
     open_unix,
     probe_tcp,
 )
-from scopegate.app.prefix import Prefix
-from scopegate.app.setting_values import ListenAddress
-from scopegate.app.settings import load_settings
+from scopegate.app.settings.settings import load_settings
+from scopegate.app.settings.values import ListenAddress
 from support.ports import free_port
 
 

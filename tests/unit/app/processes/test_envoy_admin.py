@@ -19,8 +19,8 @@ import pytest
 from aiohttp import web
 
 from scopegate.admin.node import ServerCounts
-from scopegate.app import envoy_admin
-from scopegate.app.envoy_admin import drain, server_counts
+from scopegate.app.processes import envoy_admin
+from scopegate.app.processes.envoy_admin import drain, server_counts
 
 HTTP = "type.googleapis.com/envoy.extensions.filters"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from scopegate.app.cannot_start import SettingsError
-from scopegate.app.setting_values import ListenAddress
-from scopegate.app.settings import Settings, load_settings, settings_from, warnings
-from scopegate.app.settings_table import SETTINGS
+from scopegate.app.settings.settings import Settings, load_settings, settings_from, warnings
+from scopegate.app.settings.table import SETTINGS
+from scopegate.app.settings.values import ListenAddress
 
 
 def load(tmp_path: Path, conf: str | None = None, cores: int = 4, **environment: str) -> Settings:

@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from scopegate.admin.node import PublishResult
-from scopegate.app.publisher import Publisher
+from scopegate.app.control.publisher import Publisher
 from scopegate.compile.gateway import Compiled
 from scopegate.envoy.ads import PublishOutcome
 from scopegate.envoy.resources import Resources
@@ -181,7 +181,7 @@ async def test_what_is_not_live_in_time_is_a_warning(proxy: Proxy) -> None:
 async def test_an_envoy_that_refuses_later_what_was_good_is_offered_it_again(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scopegate.app.publisher.RETRY_S", 0.01)
+    monkeypatch.setattr("scopegate.app.control.publisher.RETRY_S", 0.01)
     await proxy.change("/a", LIVE)
     proxy.publisher.note(PublishOutcome("rejected", "listeners: the port is taken"))
     assert proxy.publisher.state == "rejected"

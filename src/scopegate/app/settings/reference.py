@@ -1,6 +1,6 @@
 """The settings table as pages for people: docs/reference/settings.md and scopegate.conf.default.
 
-python -m scopegate.app.settings_reference ROOT      (scripts/generate-settings-reference)
+python -m scopegate.app.settings.reference ROOT      (scripts/generate-settings-reference)
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
-from scopegate.app.kong_settings import INSTEAD
-from scopegate.app.settings import CONF_PLACES, ENVIRONMENT_PREFIX
-from scopegate.app.settings_table import SETTINGS, Section, Setting
+from scopegate.app.settings.kongs import INSTEAD
+from scopegate.app.settings.settings import CONF_PLACES, ENVIRONMENT_PREFIX
+from scopegate.app.settings.table import SETTINGS, Section, Setting
 
 _TITLES: Mapping[Section, str] = {
     "general": "General",

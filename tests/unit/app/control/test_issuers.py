@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from scopegate.app import issuers
-from scopegate.app.issuers import RETRY_S, IssuerBook
+from scopegate.app.control import issuers
+from scopegate.app.control.issuers import RETRY_S, IssuerBook
 from scopegate.oidc.discovery import Discovered, DiscoverySettings
 from scopegate.oidc.errors import IdpUnavailable
 from scopegate.oidc.http import HttpSettings

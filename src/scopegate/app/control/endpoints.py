@@ -11,9 +11,9 @@ from starlette.routing import Route
 
 from scopegate.admin.guard import why_refused
 from scopegate.admin.node import NodeInfo
-from scopegate.app.issuers import IssuerBook
+from scopegate.app.control.issuers import IssuerBook
+from scopegate.app.control.publisher import Publisher
 from scopegate.app.prefix import Prefix
-from scopegate.app.publisher import Publisher
 from scopegate.ir.policy import canonical_json, content_id
 from scopegate.store.protocol import Store, StoreUnavailable
 from scopegate.telemetry.metrics import CONTENT_TYPE, exposition, fetch_envoy_stats

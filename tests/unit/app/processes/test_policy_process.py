@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from scopegate.app import policy_process
-from scopegate.app.handover import VARIABLE, Handover, handover_to, take_over
-from scopegate.app.issuers import WAIT_S
-from scopegate.app.listening import Sockets, open_unix
+from scopegate.app.control.issuers import WAIT_S
 from scopegate.app.prefix import Prefix
-from scopegate.app.settings import load_settings
+from scopegate.app.processes import policy_process
+from scopegate.app.processes.handover import VARIABLE, Handover, handover_to, take_over
+from scopegate.app.processes.listening import Sockets, open_unix
+from scopegate.app.settings.settings import load_settings
 from scopegate.app.start import stages_of
 from scopegate.policy.application import REFRESHES_LIMIT_S
 from scopegate.policy.facts_client import ANSWER_LIMIT_S
@@ -29,8 +29,8 @@ from scopegate.session.sqlite_state import HANG_LIMIT_S
 WORKER = """
 import asyncio, os, sys
 from pathlib import Path
-from scopegate.app.handover import take_over
-from scopegate.app.policy_process import run
+from scopegate.app.processes.handover import take_over
+from scopegate.app.processes.policy_process import run
 
 def create_app(handover, client, metrics):
     async def app(scope, receive, send):
