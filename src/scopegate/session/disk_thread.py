@@ -54,14 +54,14 @@ class DiskThread:
         call = _Call(work)
         self._calls.put(call)
         try:
-            async with asyncio.timeout(self._limit_s):
-                result: _Result = await call.answer
-                return result
-        except TimeoutError:
-            if call.answer.done() and not call.answer.cancelled():
-                raise  # the work's own
-            self._hangs = True
-            raise DiskHangs(f"the disk did not answer in {self._limit_s:g} s") from None
+            # The answer itself is never cancelled: it may come in the moment in which the time is
+            # up, and a thread that was given up after its last answer would never be asked again.
+            await asyncio.wait({call.answer}, timeout=self._limit_s)
+            if not call.answer.done():
+                self._hangs = True
+                raise DiskHangs(f"the disk did not answer in {self._limit_s:g} s")
+            result: _Result = call.answer.result()
+            return result
         finally:
             call.is_abandoned = True
 
@@ -86,7 +86,7 @@ class DiskThread:
 
     def _answer(self, call: _Call, result: Any, problem: Exception | None) -> None:
         self._hangs = False
-        if call.answer.done():
+        if call.is_abandoned:
             return
         if problem is not None:
             call.answer.set_exception(problem)

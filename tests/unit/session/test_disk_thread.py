@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -77,6 +78,30 @@ async def test_a_thread_that_came_too_late_for_its_only_call_is_not_given_up(
     start(held[0])
     await recovered(disk)
     assert done == []
+    disk.leave()
+
+
+@pytest.mark.parametrize("held_before", [False, True], ids=["first the answer", "first the limit"])
+async def test_an_answer_in_the_moment_in_which_the_time_is_up_still_counts(
+    held_before: bool,
+) -> None:
+    """As after a pause of the whole process: answer and limit are both there when it goes on."""
+    disk, may_answer = DiskThread(0.05), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def answer() -> None:
+        may_answer.set()
+        time.sleep(0.08)
+
+    def work() -> str:
+        may_answer.wait()
+        return "good"
+
+    if held_before:
+        loop.call_later(0.02, time.sleep, 0.08)
+    loop.call_later(0.04, answer)
+    assert await disk.run(work) == "good"
+    assert await disk.run(lambda: "asked again") == "asked again"
     disk.leave()
 
 
