@@ -47,7 +47,10 @@ class LastGood:
             self._kept = resources
 
     def forget(self) -> None:
-        """The proxy has what it is to have."""
-        if self._kept is not None:
+        """The proxy has what it is to have. A damaged file goes, too."""
+        self._kept = None
+        try:
             self._path.unlink(missing_ok=True)
-            self._kept = None
+        except OSError as problem:
+            # Served first at the next start, and right away replaced by what is in the store.
+            logger().warning("last good configuration not removed", detail=str(problem))

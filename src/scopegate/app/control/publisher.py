@@ -154,10 +154,17 @@ class Publisher:
         if outcome.status == "pending":
             logger().warning("configuration is not live yet", why=outcome.detail)
         if outcome.status == "live":
-            self._files.sweep(used)
+            self._sweep(used)
         if outcome.status == "rejected" and self._refusal is not None:
             return PublishResult("rejected", str(self._refusal))
         return PublishResult(outcome.status, outcome.detail or None)
+
+    def _sweep(self, used: frozenset[str]) -> None:
+        try:
+            self._files.sweep(used)
+        except OSError as problem:
+            # What is left over is named by nothing, and the next round tries again.
+            logger().warning("policy files not removed", detail=str(problem))
 
     def note(self, outcome: PublishOutcome) -> None:
         """Remember and tell what the proxy said of what was last sent, however late it says it."""

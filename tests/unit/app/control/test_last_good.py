@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import structlog
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
@@ -53,3 +54,16 @@ def test_a_file_that_cannot_be_read_or_written_ends_nothing(
     nowhere = LastGood(tmp_path / "none" / "last-good")
     nowhere.keep(resources)
     nowhere.forget()
+
+
+def test_a_damaged_file_is_forgotten_too_and_one_that_stays_ends_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "last-good"
+    path.write_bytes(b"\xff\xff\xff")
+    damaged = LastGood(path)
+    assert damaged.load() is None
+    damaged.forget()
+    assert not path.exists()
+    path.mkdir()  # what cannot be unlinked
+    with structlog.testing.capture_logs() as logged:
+        damaged.forget()
+    assert [line["event"] for line in logged] == ["last good configuration not removed"]

@@ -75,6 +75,7 @@ class Proxy:
     outcome: PublishOutcome = LIVE
     connected: int = 1
     fault: Exception | None = None
+    sweep_fault: OSError | None = None
     kept: list[Resources | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -83,7 +84,7 @@ class Proxy:
             plugins=(),
             issuers=SimpleNamespace(want=lambda _: None, facts=dict, findings=list),
             compile_=self.compile,
-            files=SimpleNamespace(write=lambda _: frozenset(), sweep=lambda _: None),
+            files=SimpleNamespace(write=lambda _: frozenset(), sweep=self.sweep),
             last_good=SimpleNamespace(keep=self.kept.append, forget=lambda: self.kept.append(None)),
             ads=self,
             envoy=EnvoySettings(),
@@ -94,6 +95,10 @@ class Proxy:
         if self.fault is not None:
             raise self.fault
         return Compiled(self.gateway, ())
+
+    def sweep(self, _: frozenset[str]) -> None:
+        if self.sweep_fault is not None:
+            raise self.sweep_fault
 
     async def snapshot(self) -> Any:
         return SimpleNamespace(plugins={})
@@ -168,6 +173,15 @@ async def test_a_fault_of_ours_is_told_and_keeps_what_there_is(proxy: Proxy) -> 
     proxy.fault = None
     assert (await proxy.change("/b", LIVE))[0].state == "live"
     assert list(proxy.publisher.findings()) == []
+
+
+async def test_a_file_that_cannot_be_removed_ends_no_publishing(proxy: Proxy) -> None:
+    proxy.sweep_fault = OSError("read-only file system")
+    for path, event in (("/a", READY), ("/b", IS_LIVE)):
+        async with asyncio.timeout(5):
+            result, logged = await proxy.change(path, LIVE)
+        assert result.state == "live"
+        assert logged == [event, ("warning", "policy files not removed")]
 
 
 async def test_what_is_not_live_in_time_is_a_warning(proxy: Proxy) -> None:
