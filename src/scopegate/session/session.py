@@ -139,14 +139,11 @@ class ClockState:
     expired         the clock that ran out, or None
     needs_touch     write it again with the time of this use
     needs_renewal   issue the next generation (which touches it as well)
-    left_s          seconds until the first clock would run out without another use; None when all
-                    are off. Nothing that rests on the session may outlive it
     """
 
     expired: Clock | None
     needs_touch: bool
     needs_renewal: bool
-    left_s: int | None
 
 
 def check_clocks(session: Session, timeouts: Timeouts, now_s: int) -> ClockState:
@@ -158,10 +155,9 @@ def check_clocks(session: Session, timeouts: Timeouts, now_s: int) -> ClockState
     the renewal's, and bring the generation back that is about to end.
     Source: contract openid-connect.md §10.
     """
-    left_s = clocks_left_s(session, timeouts, now_s)
-    for clock, clock_left_s in left_s.items():
-        if clock_left_s <= 0:
-            return ClockState(expired=clock, needs_touch=False, needs_renewal=False, left_s=0)
+    for clock, left_s in clocks_left_s(session, timeouts, now_s).items():
+        if left_s <= 0:
+            return ClockState(expired=clock, needs_touch=False, needs_renewal=False)
     touch_after_s = min(TOUCH_AFTER_S, timeouts.idling_s / 4)
     is_unused = timeouts.idling_s > 0 and now_s - session.last_used_at_s >= touch_after_s
     renewal_in_s = session.issued_at_s + timeouts.rolling_s * 3 / 4 - now_s
@@ -171,7 +167,6 @@ def check_clocks(session: Session, timeouts: Timeouts, now_s: int) -> ClockState
         expired=None,
         needs_touch=is_unused and not renews_soon,
         needs_renewal=needs_renewal,
-        left_s=int(min(left_s.values())) if left_s else None,
     )
 
 
