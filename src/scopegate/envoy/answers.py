@@ -126,7 +126,7 @@ def local_replies() -> hcm.LocalReplyConfig:
                     status_code=UInt32Value(value=meant),
                     headers_to_add=[request_id_header()],
                 )
-                for meant, said in dialogue.FAILURES.items()
+                for meant, said in dialogue.STAND_INS.items()
             ),
             hcm.ResponseMapper(filter=_cel(_OUR_OWN), headers_to_add=[request_id_header()]),
             _mapper(_cel(_NOT_CONNECTED_IN_TIME), *_TIMED_OUT),

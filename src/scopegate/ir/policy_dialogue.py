@@ -14,9 +14,9 @@ the body. It may carry the headers for the upstream and the client that the gate
     BODY       DROP: the upstream gets none
     BODY_CUT   `start-end[,start-end]`: offsets in bytes, the end not included, to be taken out
 
-Every other status is the answer to the client. Of a status from 500 on Envoy believes that the
-service itself has failed, and answers 503 in its own words; so those of FAILURES travel in other
-clothes.
+Every other status is the answer to the client. A 200 Envoy takes for a yes, and of a status from
+500 on it believes that the service itself has failed, and answers 503 in its own words; so those of
+STAND_INS travel in other clothes.
 """
 
 PHASE = "x-scopegate-phase"
@@ -45,5 +45,5 @@ APPLIED = (TARGET, METHOD, BODY, BODY_CUT)
 REMOVE = "x-envoy-auth-headers-to-remove"
 """Envoy's own word, too."""
 
-FAILURES = {500 + number: 480 + number for number in range(5)}
+STAND_INS = {200: 485} | {500 + number: 480 + number for number in range(5)}
 """Status that the client is told → status that the policy service says in its place."""

@@ -141,11 +141,11 @@ def answer_client(
 ) -> Answer:
     """An answer that goes to the client instead of the upstream's; never cached.
 
-    Envoy takes a status from 500 on for a failure of this service and answers in its own words, so
-    it travels as another one.
+    Envoy takes 200 for a yes, and a status from 500 on for a failure of this service: they travel
+    as another one.
     """
-    if status >= _FAILURES_FROM:
-        status = dialogue.FAILURES.get(status, dialogue.FAILURES[500])
+    other = dialogue.STAND_INS[500] if status >= _FAILURES_FROM else status
+    status = dialogue.STAND_INS.get(status, other)
     wire: list[WireHeader] = [
         (b"content-type", content_type.encode("ascii")),
         (b"content-length", str(len(body)).encode("ascii")),

@@ -12,7 +12,7 @@ import pytest
 
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import Cluster, Gateway, Listener, Refuse
-from scopegate.ir.policy_dialogue import FAILURES
+from scopegate.ir.policy_dialogue import STAND_INS
 from support.envoy_process import running_envoy
 from support.policy_double import Verdict
 from support.ports import free_port
@@ -299,8 +299,8 @@ async def test_no_access_log_unless_it_is_wanted(node: Node):
     assert "quiet" not in node.envoy.log
 
 
-@pytest.mark.parametrize(("meant", "said"), FAILURES.items())
-async def test_a_policys_own_failure_reaches_the_client(node: Node, said: int, meant: int):
+@pytest.mark.parametrize(("meant", "said"), STAND_INS.items())
+async def test_a_status_in_other_clothes_reaches_the_client(node: Node, said: int, meant: int):
     await node.serve(node.protected("/"))
     headers = [("content-type", "text/html"), ("retry-after", "7"), ("set-cookie", "a=1")]
     node.policy.decide = lambda asked: Verdict(said, headers, b"<p>down</p>")

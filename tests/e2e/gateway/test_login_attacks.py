@@ -6,6 +6,7 @@ Source: contract openid-connect.md §4, §10, §13 and §22 points 5, 8, 10 and 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -129,6 +130,7 @@ async def everything(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
             "/other-secret": {"session_secret": "of another route"},
             "/strict": {"issuers_allowed": [idp.issuer]},
             "/again": {"reverify": True},
+            "/answered": {"login_action": "response"},
         }
         for path, more in routes.items():
             await gateway.add_route(
@@ -150,6 +152,16 @@ async def world(everything: World) -> AsyncIterator[World]:
 def noise(length_bytes: int) -> TokenEdit:
     """An ID token of about that length."""
     return TokenEdit(set={"noise": "x" * (length_bytes * 3 // 4)})
+
+
+async def test_a_login_can_be_answered_with_the_tokens(world: World) -> None:
+    browser = world.browser()
+    reply = await browser.log_in("/answered")
+    assert reply.status == 200, reply
+    assert list(json.loads(reply.body)) == ["id_token"]
+    assert reply.all("cache-control") == ["no-store"]
+    assert browser.has_session
+    assert (await browser.get("/answered")).status == 200
 
 
 @pytest.mark.parametrize("length_bytes", [8_000, 18_000])

@@ -212,8 +212,8 @@ async def test_redirects_and_answers_go_to_the_client(tmp_path: Path, recorder: 
     assert dict(headers)["cache-control"] == "no-store"
     respond = Respond(200, "application/json", b"{}", "logout", log=(LogLine("info", "x"),))
     status, headers, body = await Service(tmp_path, recorder, Say(respond)).ask()
-    assert (status, body) == (200, b"{}")
-    assert "x-scopegate-decided" not in dict(headers), "the second question must not let it pass"
+    assert (status, body) == (485, b"{}"), "Envoy would take 200 for a yes"
+    assert dict(headers)["cache-control"] == "no-store"
 
 
 async def test_every_exception_is_a_refusal_that_tells_no_value(
