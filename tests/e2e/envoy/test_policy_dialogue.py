@@ -89,6 +89,9 @@ async def test_a_refusal_reaches_the_client_as_it_is(guarded: Node):
             ("content-type", "text/html"),
             ("x-xss-protection", "0"),
             ("x-scopegate-decided", "1"),
+            ("X-Envoy-Attempt-Count", "1"),
+            ("x-scope", "s"),
+            ("x-envoys", "e"),
         ],
         b"<p>no</p>",
     )
@@ -98,8 +101,9 @@ async def test_a_refusal_reaches_the_client_as_it_is(guarded: Node):
     assert reply.all("www-authenticate") == ['Bearer realm="x"', "DPoP"]
     assert reply.one("content-type") == "text/html"
     assert reply.one("x-xss-protection") == "0"
+    assert (reply.one("x-scope"), reply.one("x-envoys")) == ("s", "e")
     assert len(reply.one("x-kong-request-id") or "") == 32
-    assert not [name for name, _ in reply.headers if name.startswith(("x-scopegate", "x-envoy"))]
+    assert not [name for name, _ in reply.headers if name.startswith(("x-scopegate-", "x-envoy-"))]
     assert guarded.upstream.received == []
 
 
