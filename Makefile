@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test check lint format golden reference lock clean
+.PHONY: help setup dev demo test check bench lint format golden reference lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ test: $(VENV)/.dev ## everything: linters, types, all tests with Keycloak and th
 
 check: $(VENV)/.dev lint ## the quick check while working (no Keycloak, no browser)
 	$(BIN)/python -m pytest -m "not slow" -q -n 3 --dist loadfile
+
+bench: $(VENV)/.dev ## what a request costs beside nginx, Envoy, Apache (LUA=folder: and lua-resty-openidc)
+	PYTHONPATH=tests $(BIN)/python -m bench.side_by_side $(if $(LUA),--lua $(LUA))
 
 lint: $(VENV)/.dev ## Ruff, strict types, the import law
 	$(BIN)/ruff check .
