@@ -9,6 +9,7 @@ import pytest
 from scopegate.plugins.access import Continue, Outcome
 from scopegate_demo.idp import Behaviour, Fault, Signature, TokenEdit
 from support.plugin_dialogue import (
+    SCRIPT,
     WITHOUT_SCOPE,
     Visitor,
     World,
@@ -195,6 +196,14 @@ async def test_refresh_tokens_false_ends_the_session_with_its_token(world: World
     world.clock.advance(TOKEN_LIFE_S)
     refused(await visitor.fetch("/oidc"), 401, "session_token_expired")
     assert refreshes(world) == 0
+
+
+async def test_why_a_session_is_over_is_told_of_a_request_with_a_body_too(world: World) -> None:
+    visitor = await logged_in(world, refresh_tokens=False)
+    world.clock.advance(TOKEN_LIFE_S)
+    json_call = SCRIPT | {"content-type": "application/json"}
+    refused(await visitor.send("POST", "/oidc", json_call, b"{}"), 401, "session_token_expired")
+    assert not visitor.has_session
 
 
 async def test_without_a_refresh_token_the_session_ends_with_its_token(world: World) -> None:

@@ -120,6 +120,8 @@ class OpenIdConnect:
             try:
                 entry = await self._credentials.session(request, arguments, session)
             except SessionOver as over:
+                # First: asked again with the body, the session would have no reason but its end.
+                self._credentials.want_body(arguments)
                 await self._sessions.end(session.session)
                 session = Absent(over.reason, over.detail)
             else:

@@ -182,6 +182,12 @@ class Credentials:
         names = [name for place, name in self.places() if place == "body"]
         return arguments.has_form and any(value for name in names for value in arguments.body(name))
 
+    def want_body(self, arguments: Arguments) -> None:
+        """Raises BodyWanted where a body may hold a token and was not read yet."""
+        for place, name in self.places():
+            if place == "body":
+                arguments.body(name)
+
     def could_be_in(self, arguments: Arguments) -> bool:
         """Whether a token was looked for in a body that is too large to be looked into."""
         return arguments.is_body_too_large and any(place == "body" for place, _ in self.places())
