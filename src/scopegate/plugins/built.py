@@ -48,14 +48,26 @@ class BuiltPlugin:
 
 
 def issuer_requests(plugins: Iterable[Plugin], built: Iterable[BuiltPlugin]) -> list[IssuerRequest]:
-    """What control must fetch for all enabled plugins: equal requests once, for all who ask."""
+    """What control must fetch for all enabled plugins: equal requests once, for all who ask.
+
+    An instance whose `issuers` fails gets nothing: its routes are refused, all others go on.
+    """
     rows = {row.name: row for row in built}
     by_key: dict[str, IssuerRequest] = {}
     for plugin in plugins:
         if not plugin.enabled or plugin.name not in rows:
             continue
-        for request in rows[plugin.name].issuers(plugin):
+        for request in _wanted(rows[plugin.name], plugin):
             known = by_key.get(request.key)
             ids = (known.plugin_ids if known else ()) + request.plugin_ids
             by_key[request.key] = replace(request, plugin_ids=ids)
     return list(by_key.values())
+
+
+def _wanted(row: BuiltPlugin, plugin: Plugin) -> Sequence[IssuerRequest]:
+    try:
+        return tuple(row.issuers(plugin))
+    except Exception:  # noqa: BLE001 (one plugin's defect must not take down the others)
+        # Told by its compiler, which asks the same (`plugin_defect`), or by its routes, which have
+        # no issuer (503 `issuer_unknown`).
+        return ()

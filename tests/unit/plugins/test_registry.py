@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -130,3 +131,16 @@ def test_control_fetches_what_it_wants_once_for_all_who_want_it() -> None:
     [wanted] = issuer_requests([one, two, replace(one, id="off", enabled=False)], ROWS)
     assert wanted.plugin_ids == (one.id, two.id)
     assert issuer_requests([one], PLUGINS) == [], "a plugin that is not built wants nothing"
+
+
+def test_an_instance_whose_issuers_fail_takes_no_other_with_it() -> None:
+    good, broken = (stored(id_=ID[:-1] + end, word="open") for end in "45")
+    row = next(row for row in ROWS if row.name == good.name)
+
+    def issuers(plugin: Plugin) -> Iterable[IssuerRequest]:
+        if plugin is broken:
+            raise KeyError("a field")
+        return row.issuers(plugin)
+
+    [wanted] = issuer_requests([broken, good], [replace(row, issuers=issuers)])
+    assert wanted.plugin_ids == (good.id,)
