@@ -9,6 +9,11 @@ from typing import Literal
 from scopegate.ir.policy import Json, Policy, canonical_json, content_id
 from scopegate.reason_code import ReasonCode
 
+RESERVED = ":@!$&'()*+,;=[]"
+"""What may stand in a path as itself or percent-encoded, and arrives as the client wrote it; `/`
+apart. Servers take both spellings for one. Source: RFC 3986 §2.2, §3.3.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class TlsIdentity:
@@ -44,8 +49,8 @@ class HostMatch:
 class PathMatch:
     """How the path begins; what is after the match is free. Both as paths arrive: see below.
 
-    prefix   begins with `value`, no segment boundary
-    regex    RE2, anchored at the start only
+    prefix   begins with `value`, no segment boundary; reserved characters in either spelling
+    regex    RE2, anchored at the start only; has both spellings of a reserved character itself
 
     Paths arrive normalised: unreserved characters decoded, what is no URI character encoded, dot
     segments removed. Hexadecimal digits of an encoded character may have either case.

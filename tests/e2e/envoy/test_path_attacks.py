@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from scopegate.compile.arriving_paths import arriving_regex
 from scopegate.ir.gateway import PathMatch, RouteMatch
 from support.policy_double import Verdict
 
@@ -154,6 +155,38 @@ async def test_a_route_with_an_encoded_slash_of_its_own_can_be_reached(node: Nod
     assert await passes(node, "/r1%2fx") == "/r1%2fx"
     assert await passes(node, "/other%2Fst") is None
     assert await passes(node, "/endel%2Fst/..%2fx") is None
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/v1:admin",
+        "/v1%3Aadmin",
+        "/v1%3aadmin/x",
+        "/@internal",
+        "/%40internal",
+        "/(a)",
+        "/%28a)",
+        "/%28a%29/x",
+        "/r1%2Cx",
+        "/r1%3dx",
+    ],
+)
+async def test_a_reserved_character_leads_around_no_route(node: Node, target: str):
+    await node.serve(
+        *map(node.protected, ("/v1:admin", "/@internal", "/(a)")),
+        node.protected(match=RouteMatch(path=PathMatch("regex", arriving_regex(r"/r\d[,=]x")))),
+        node.route("/"),
+    )
+    assert await passes(node, target) == target
+    assert len(node.policy.asked) == 1
+
+
+async def test_what_is_stripped_is_stripped_in_either_spelling(node: Node):
+    await node.serve(node.route("/v1:a", strip_path=True, base_path="/base"))
+    for target in ("/v1:a/x", "/v1%3Aa/x", "/v1%3aa/x"):
+        assert await passes(node, target) == "/base/x"
+    assert await passes(node, "/v1%3Aa") == "/base"
 
 
 @pytest.mark.parametrize(
