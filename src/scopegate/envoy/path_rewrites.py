@@ -5,13 +5,11 @@ Source: contract admin-api.md §3 (upstream path).
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from scopegate.envoy.ambiguous_paths import REST_DOTS
 from scopegate.ir.gateway import RESERVED, Forward, PathMatch
-
-_RESERVED_BY_CODE = {f"%{ord(character):02X}": character for character in RESERVED}
+from scopegate.ir.matching import prefix_pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +59,7 @@ def anchored(path: PathMatch) -> str:
     """RE2 for what the route's path matches, as one unit without anchor."""
     if path.kind == "regex":
         return f"(?:{path.value})"
-    if is_plain(path):
-        return re.escape(path.value)
-    return "".join(map(_spellings, re.findall("%[0-9A-F]{2}|.", path.value, re.DOTALL)))
+    return prefix_pattern(path.value)
 
 
 def is_plain(path: PathMatch) -> bool:
@@ -83,15 +79,6 @@ def names_encoded(path: PathMatch, characters: str) -> bool:
         return False
     pattern = anchored(path)
     return any(f"(?i:%{ord(character):02X})" in pattern for character in characters)
-
-
-def _spellings(piece: str) -> str:
-    """RE2 for one character of a prefix, in all ways in which it may arrive."""
-    character = _RESERVED_BY_CODE.get(piece, piece)
-    if character in RESERVED:
-        return f"(?:{re.escape(character)}|(?i:%{ord(character):02X}))"
-    # Hexadecimal digits may come in either case.
-    return f"(?i:{piece})" if len(piece) == 3 else re.escape(piece)
 
 
 def stripped_prefix(path: PathMatch | None, forward: Forward) -> str | None:
