@@ -21,7 +21,7 @@ from scopegate.envoy.clusters import envoy_cluster
 from scopegate.envoy.filters import extensions
 from scopegate.envoy.listeners import envoy_listener
 from scopegate.envoy.messages import packed
-from scopegate.envoy.routes import route_table
+from scopegate.envoy.routes import TABLE, route_table
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import Gateway
 
@@ -93,11 +93,12 @@ class Resources:
 
 def gateway_resources(gateway: Gateway, settings: EnvoySettings) -> Resources:
     """What Envoy is told of a gateway. Pure: the same gateway gives the same bytes."""
+    table = route_table(gateway)
     return Resources(
         clusters=_by_name(envoy_cluster(cluster, settings) for cluster in gateway.clusters),
         extensions=_by_name(extensions(gateway, settings)),
         listeners=_by_name(envoy_listener(listener, settings) for listener in gateway.listeners),
-        routes=_by_name(route_table(gateway, listener) for listener in gateway.listeners),
+        routes={TABLE: Resource(table.digest.hex()[:16], table.content)},
     )
 
 
