@@ -72,21 +72,21 @@ def guards(
     """What is refused, and with which answer. `paths`: those of all routes."""
     # A tunnel has no path, and is matched by nothing else.
     tunnel = RouteMatch(connect_matcher=RouteMatch.ConnectMatcher())
-    refusal = _refusal("tunnel", EnvoyReason.UPGRADE_UNSUPPORTED, tunnel)
+    refusal = _bad_request("tunnel", EnvoyReason.UPGRADE_UNSUPPORTED, tunnel)
     yield header_is(":method", "CONNECT"), refusal
     odd_host = _Predicate(not_matcher=header_matches(":authority", _WELL_FORMED_HOST))
-    yield odd_host, _refusal("host-malformed", EnvoyReason.HOST_MALFORMED)
+    yield odd_host, _bad_request("host-malformed", EnvoyReason.HOST_MALFORMED)
     ambiguous = header_matches(PATH, AMBIGUOUS)
-    yield ambiguous, _refusal("path-ambiguous", EnvoyReason.PATH_AMBIGUOUS)
+    yield ambiguous, _bad_request("path-ambiguous", EnvoyReason.PATH_AMBIGUOUS)
     if dots_are_refused(paths):
         trailing = header_matches(PATH, TRAILING_DOTS)
-        yield trailing, _refusal("path-trailing-dots", EnvoyReason.PATH_AMBIGUOUS)
+        yield trailing, _bad_request("path-trailing-dots", EnvoyReason.PATH_AMBIGUOUS)
     if gateway.escaped_slashes == "refuse":
         slash = _unless_named(ESCAPED_SLASH, (each.slashes for each in paths))
-        yield slash, _refusal("path-escaped-slash", EnvoyReason.PATH_ESCAPED_SLASH)
+        yield slash, _bad_request("path-escaped-slash", EnvoyReason.PATH_ESCAPED_SLASH)
     if gateway.path_parameters == "refuse":
         parameters = _unless_named(PATH_PARAMETERS, (each.parameters for each in paths))
-        yield parameters, _refusal("path-parameters", EnvoyReason.PATH_PARAMETERS)
+        yield parameters, _bad_request("path-parameters", EnvoyReason.PATH_PARAMETERS)
 
 
 def dots_are_refused(paths: Iterable[PathTraits]) -> bool:
@@ -133,6 +133,6 @@ def _goes_deeper(path: ir.PathMatch) -> bool:
     return re.search("/|%2F|%5C", path.value[1:]) is not None
 
 
-def _refusal(key: str, reason: EnvoyReason, match: RouteMatch | None = None) -> Route:
+def _bad_request(key: str, reason: EnvoyReason, match: RouteMatch | None = None) -> Route:
     said = direct_answer(400, "Bad request", reason)
     return answer(key, match or RouteMatch(prefix="/"), said, reason)
