@@ -218,6 +218,12 @@ def _describe(result: Route, route: ir.Route | None, reason: ReasonCode | None) 
     if route is None or route.policy_id is None:
         for name, config in _UNASKED.items():
             result.typed_per_filter_config[name].CopyFrom(config)
+    elif route.replay is None:
+        result.typed_per_filter_config[names.REMEMBER].CopyFrom(_UNASKED[names.REMEMBER])
+    else:
+        rests_on = Struct()
+        rests_on.update({"replay": route.replay.text(route.policy_id)})
+        result.metadata.filter_metadata[names.REMEMBER].CopyFrom(rests_on)
 
 
 def _request_headers(listener: ir.Listener) -> Iterator[HeaderValueOption]:

@@ -105,6 +105,8 @@ async def test_it_is_compiled_prepared_and_asked(tmp_path: Path) -> None:
     service = application.create_app(
         policy_dir=tmp_path,
         shared_state_path=tmp_path / "state.db",
+        revocations_path=tmp_path / "revoked",
+        replay_limit_s=60,
         control_socket=tmp_path / "control.sock",
         log=log,  # type: ignore[arg-type]
         metrics=SimpleNamespace(decided=lambda **_: None),

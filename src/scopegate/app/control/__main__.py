@@ -27,6 +27,7 @@ from scopegate.app.control.last_good import LastGood
 from scopegate.app.control.policy_files import PolicyFiles
 from scopegate.app.control.publisher import Publisher
 from scopegate.app.http_client import AiohttpClient, trusted_bundle
+from scopegate.app.prefix import Prefix
 from scopegate.app.processes.envoy_admin import server_counts
 from scopegate.app.processes.handover import Handover, begin, take_over
 from scopegate.app.processes.listening import setting_label
@@ -77,6 +78,7 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
     compile_settings = CompileSettings(
         listeners=_listeners(handover),
         escaped_slashes="keep" if settings.path_escaped_slashes == "keep" else "refuse",
+        remembers=settings.replay_limit_s > 0,
     )
     publisher = Publisher(
         store=store,
@@ -160,6 +162,7 @@ def _envoy_settings(settings: Settings) -> EnvoySettings:
     return EnvoySettings(
         server_name=f"scopegate/{scopegate.__version__}",
         ca_bundle_path=str(trusted_bundle(settings.lua_ssl_trusted_certificate)),
+        revocations_path=str(Prefix(settings.prefix).revocations),
         headers_limit_kib=settings.request_headers_limit_kib,
         headers_limit_count=settings.request_headers_limit_count,
         access_log_path=str(log_path) if log_path is not None else None,

@@ -46,6 +46,7 @@ class Settings:
     prefix: Path
     role: str
     policy_workers: int
+    replay_limit_s: float
     drain_timeout_s: float
     proxy_listen: tuple[ListenAddress, ...]
     proxy_workers: int

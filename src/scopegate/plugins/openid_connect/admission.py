@@ -19,6 +19,7 @@ from scopegate.oidc.tokens import signing_key
 from scopegate.plugins.access import (
     Continue,
     Header,
+    Lasting,
     LogLine,
     Outcome,
     Redirect,
@@ -53,6 +54,7 @@ from scopegate.plugins.openid_connect.login import (
 )
 from scopegate.plugins.openid_connect.reasons import AccessReason, PassReason
 from scopegate.plugins.openid_connect.refusals import Refusals
+from scopegate.plugins.openid_connect.replay import Replays
 from scopegate.plugins.openid_connect.requirements import Requirements
 from scopegate.plugins.openid_connect.sessions import Sessions
 from scopegate.plugins.openid_connect.stripping import Stripping, request_target
@@ -149,6 +151,7 @@ class Admission:
             cookies=(*sessions.cookie_names, login.cookie_name),
             places=(*places, *clients.places()),
         )
+        self._replays = Replays(config, sessions.timeouts)
         self._login_action = LoginAction.from_config(config)
         self._hide = config["hide_credentials"]
         self._forbidden_ends_session = config["forbidden_destroy_session"]
@@ -293,8 +296,20 @@ class Admission:
             response_headers=answer_headers,
             subject=identity.subject,
             consumer_id=consumer.id if consumer else None,
+            lasting=self._lasting(entry),
             log=(*dropped, *dropped_up, *dropped_others),
         )
+
+    def _lasting(self, entry: Entry) -> Lasting | None:
+        """A login and a refresh happen once; a session or a token that was brought can come again.
+
+        `entry.open_session` is the one that the cookie opened, before this use was written down.
+        """
+        if entry.open_session is not None:
+            return self._replays.of_session(entry.open_session)
+        if entry.logged_in is None and entry.tokens is None:
+            return self._replays.of_token(entry.identity)
+        return None
 
     def _downstream(
         self, identity: Identity, find_key: FindKey

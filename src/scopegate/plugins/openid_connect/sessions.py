@@ -94,7 +94,7 @@ class Sessions:
             audience=self._audience,
             binding=step["login_rules"],
         )
-        self._ended = EndedSessions(ports.shared)
+        self._ended = EndedSessions(ports.shared, ports.revocations)
         self._request_headers = tuple(config["session_request_headers"] or ())
         self._response_headers = tuple(config["session_response_headers"] or ())
 

@@ -183,6 +183,8 @@ def test_the_policy_service_gets_its_folders_and_its_ports(
     assert given == {
         "policy_dir": prefix.root / "policies",
         "shared_state_path": prefix.root / "state.db",
+        "revocations_path": prefix.revocations,
+        "replay_limit_s": handover.settings.replay_limit_s,
         "control_socket": prefix.root / "run/control.sock",
         "metrics": metrics,
         "http_client": client,
