@@ -108,7 +108,10 @@ def _singles(charset: str) -> Iterator[str]:
 
 
 def _reserved_in_ranges(charset: str) -> str:
-    """Regex for reserved characters, encoded, that are in a range of this set; "" for none."""
+    """Regex for reserved characters, encoded, that are in a range of this set; "" for none.
+
+    In one group, so that none of them reads as named by the pattern (`ir.gateway.PathMatch`).
+    """
     # An end that is no single character (`\\t`) is a control character.
     ends = [
         [_character(_outside(member[end])) or "\0" for end in ("first", "last")]

@@ -53,6 +53,11 @@ AMBIGUOUS = rf".*(?:{'|'.join(_AMBIGUOUS)}).*"
 ESCAPED_SLASH = rf".*{_SLASH}.*"
 """An encoded slash or backslash anywhere: refused unless it is asked for."""
 
+PATH_PARAMETERS = rf".*{_PARAMETERS}.*"
+"""A `;` anywhere, encoded or not: refused unless it is asked for. Who takes parameters off reads
+`/api;x/admin` as `/api/admin`, which may have another route.
+"""
+
 REST_DOTS = rf"(?:{DOTS}(?:(?:;|{_encoded('3[bBfF]|23')})[^/]*)?(?:{_SEPARATOR}|$))"
 """What must not begin the rest of a path whose prefix is stripped: it would become a dot segment
 (`/route../x` without `/route`). Kong drops `./` and `../` there; so do we, in every spelling."""

@@ -74,6 +74,17 @@ def is_plain(path: PathMatch) -> bool:
     return path.kind == "prefix" and not any(letter in path.value for letter in f"%{RESERVED}")
 
 
+def names_encoded(path: PathMatch, characters: str) -> bool:
+    """Whether the path itself names one of these characters so that it may arrive encoded.
+
+    What a range of a regex takes besides is not named.
+    """
+    if is_plain(path):
+        return False
+    pattern = anchored(path)
+    return any(f"(?i:%{ord(character):02X})" in pattern for character in characters)
+
+
 def _spellings(piece: str) -> str:
     """RE2 for one character of a prefix, in all ways in which it may arrive."""
     character = _RESERVED_BY_CODE.get(piece, piece)

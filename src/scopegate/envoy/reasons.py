@@ -30,6 +30,15 @@ class EnvoyReason(ReasonCode):
         "If the API needs them, name them in the route's own path; for all routes the setting "
         "`path_escaped_slashes=keep`.",
     )
+    PATH_PARAMETERS = (
+        "path_parameters",
+        400,
+        "The path has parameters (`;`, %3B), which some servers take off before they read it: "
+        "`/api;x/admin` is `/api/admin` to them.",
+        "If the API needs them, name the `;` in the route's own path; for all routes the setting "
+        "`path_parameters=keep`. `;jsessionid=` comes from an upstream that writes its session "
+        "into links: have it use cookies.",
+    )
     UPGRADE_UNSUPPORTED = (
         "upgrade_unsupported",
         400,

@@ -19,7 +19,7 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from scopegate.envoy import names
-from scopegate.envoy.ambiguous_paths import AMBIGUOUS, ESCAPED_SLASH
+from scopegate.envoy.ambiguous_paths import AMBIGUOUS, ESCAPED_SLASH, PATH_PARAMETERS
 from scopegate.envoy.answers import (
     NO_ROUTE,
     direct_answer,
@@ -28,7 +28,13 @@ from scopegate.envoy.answers import (
 )
 from scopegate.envoy.filters import unasked
 from scopegate.envoy.messages import duration
-from scopegate.envoy.path_rewrites import Rewrite, anchored, joining, stripped_prefix
+from scopegate.envoy.path_rewrites import (
+    Rewrite,
+    anchored,
+    joining,
+    names_encoded,
+    stripped_prefix,
+)
 from scopegate.envoy.reasons import EnvoyReason
 from scopegate.envoy.route_matches import (
     envoy_matches,
@@ -91,23 +97,26 @@ def _guards(gateway: ir.Gateway) -> Iterator[Route]:
     match = RouteMatch(safe_regex=regex(AMBIGUOUS))
     yield _bad_request("path-ambiguous", match, EnvoyReason.PATH_AMBIGUOUS)
     if gateway.escaped_slashes == "refuse":
-        match = RouteMatch(safe_regex=regex(ESCAPED_SLASH))
-        own = sorted({anchored(path) for path in _paths_with_escaped_slash(gateway)})
-        if own:
-            # `:path` has the query, too.
-            match.headers.append(header_regex(":path", f"(?:{'|'.join(own)}).*", invert=True))
+        match = _unless_named(gateway, "/\\", ESCAPED_SLASH)
         yield _bad_request("path-escaped-slash", match, EnvoyReason.PATH_ESCAPED_SLASH)
+    if gateway.path_parameters == "refuse":
+        match = _unless_named(gateway, ";", PATH_PARAMETERS)
+        yield _bad_request("path-parameters", match, EnvoyReason.PATH_PARAMETERS)
+
+
+def _unless_named(gateway: ir.Gateway, characters: str, pattern: str) -> RouteMatch:
+    """What matches the pattern, but for paths of routes that name one of the characters."""
+    match = RouteMatch(safe_regex=regex(pattern))
+    paths = [route.match.path for route in gateway.routes if route.match.path is not None]
+    own = sorted({anchored(path) for path in paths if names_encoded(path, characters)})
+    if own:
+        # `:path` has the query, too.
+        match.headers.append(header_regex(":path", f"(?:{'|'.join(own)}).*", invert=True))
+    return match
 
 
 def _bad_request(key: str, match: RouteMatch, reason: EnvoyReason) -> Route:
     return _answer(key, match, direct_answer(400, "Bad request", reason), reason)
-
-
-def _paths_with_escaped_slash(gateway: ir.Gateway) -> Iterator[ir.PathMatch]:
-    for route in gateway.routes:
-        path = route.match.path
-        if path is not None and any(slash in path.value for slash in ("%2F", "%5C")):
-            yield path
 
 
 def _entries(route: ir.Route, listener: ir.Listener) -> Iterator[Route]:

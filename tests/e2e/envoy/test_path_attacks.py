@@ -1,11 +1,16 @@
-"""However a path is written, nothing that a server might take for /admin gets past its policy."""
+"""However a path is written, nothing that a server might take for /admin gets past its policy,
+nor for /api/admin below an open /api.
+"""
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import pytest_asyncio
@@ -27,7 +32,7 @@ PIECES = [
     *("/", "//", "\\", "%2f", "%5c", "%252f", "%255c", "%c0%af"),
     *(".", "..", "%2e", "%2e%2e", "%252e", "%c0%ae", "..;"),
     *(";", ";a=1", "%3b", "%253b", "?", "%20", "%09", "%00"),
-    *("%", "%25", "%252", "25", "2e", "2f", "%61", "x", "admin", "public"),
+    *("%", "%25", "%252", "25", "2e", "2f", "%61", "x", "admin", "public", "api"),
 ]
 
 
@@ -64,21 +69,37 @@ def _steps(path: str) -> Iterator[str]:
     yield "/" + "/".join(segments)
 
 
-def means_admin(target: str) -> bool:
-    return any(re.match("/admin(?![a-z])", path) for path in readings(target))
+def means_admin(target: str, pattern: str = "/(?:api/)?admin") -> bool:
+    return any(re.match(f"{pattern}(?![a-z])", path) for path in readings(target))
+
+
+@dataclass(frozen=True)
+class Fence:
+    """/admin and /api/admin are protected, and nobody gets in; everything else is open.
+
+    With `keep` (encoded slashes and parameters go on) only what begins with /admin is fenced:
+    /api%2Fadmin and /api;x/admin are for /api.
+    """
+
+    node: Node
+    choice: Literal["refuse", "keep"]
+
+    def is_passed(self, seen: str) -> bool:
+        return means_admin(seen) if self.choice == "refuse" else means_admin(seen, "/admin")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["refuse", "keep"])
-async def fence(node: Node, request: pytest.FixtureRequest) -> Node:
-    """/admin is protected, and nobody gets in; everything else is open."""
+async def fence(node: Node, request: pytest.FixtureRequest) -> Fence:
+    choice = request.param
     await node.serve(
+        node.protected("/api/admin"),
         node.protected("/admin"),
-        node.route("/public"),
-        node.route("/"),
-        escaped_slashes=request.param,
+        *map(node.route, ("/public", "/api", "/")),
+        escaped_slashes=choice,
+        path_parameters=choice,
     )
     node.policy.decide = lambda asked: Verdict(403)
-    return node
+    return Fence(node, choice)
 
 
 async def passes(node: Node, target: str) -> str | None:
@@ -92,20 +113,20 @@ async def passes(node: Node, target: str) -> str | None:
 
 
 @pytest.mark.parametrize("target", ATTACKS)
-async def test_no_spelling_of_admin_gets_past_its_policy(fence: Node, target: str):
-    seen = await passes(fence, target)
-    assert seen is None or not means_admin(seen), f"{target} went on as {seen}"
+async def test_no_spelling_of_admin_gets_past_its_policy(fence: Fence, target: str):
+    seen = await passes(fence.node, target)
+    assert seen is None or not fence.is_passed(seen), f"{target} went on as {seen}"
 
 
-async def test_no_mixture_gets_past_either(fence: Node):
+async def test_no_mixture_gets_past_either(fence: Fence):
     dice = random.Random(22)
     went_on = 0
     for _ in range(700):
         target = "/" + "".join(dice.choice(PIECES) for _ in range(dice.randint(2, 7)))
-        seen = await passes(fence, target)
+        seen = await passes(fence.node, target)
         if seen is not None:
             went_on += 1
-            assert not means_admin(seen), f"{target} went on as {seen}"
+            assert not fence.is_passed(seen), f"{target} went on as {seen}"
     assert went_on > 30, "a fence that lets nothing pass shows nothing"
 
 
@@ -124,8 +145,6 @@ async def test_the_yardstick_knows_the_attacks():
         "/caf%C3%A9",
         "/50%25",
         "/100%25%20off",
-        "/a;v=1/b",
-        "/app/;jsessionid=1",
         "/a..b/c...d",
         "/.../x",
         "/..a",
@@ -137,8 +156,32 @@ async def test_the_yardstick_knows_the_attacks():
         "/a/",
     ],
 )
-async def test_ordinary_paths_go_on_unchanged(fence: Node, target: str):
-    assert await passes(fence, target) == target
+async def test_ordinary_paths_go_on_unchanged(fence: Fence, target: str):
+    assert await passes(fence.node, target) == target
+
+
+@pytest.mark.parametrize(
+    "target", ["/a;v=1/b", "/app/;jsessionid=1", "/api;x/admin", "/a;", "/a%3Bb", "/a%25253bb"]
+)
+async def test_path_parameters_are_a_matter_of_choice(node: Node, target: str):
+    await node.serve(node.route("/"), path_parameters="keep")
+    assert await passes(node, target) == target
+    await node.serve(node.route("/"))
+    reply = await node.ask(target)
+    assert (reply.status, json.loads(reply.body)["reason"]) == (400, "path_parameters")
+    assert await passes(node, "/a?x=1;y=%3B") == "/a?x=1;y=%3B"
+
+
+async def test_a_route_with_parameters_of_its_own_can_be_reached(node: Node):
+    regex, other = (
+        RouteMatch(path=PathMatch("regex", arriving_regex(pattern)))
+        for pattern in (r"/r\d;x=[^;]+", r"/[!-~]+")
+    )
+    await node.serve(node.route("/map;v="), node.route(match=regex), node.route(match=other))
+    for target in ("/map;v=1/x?q=;", "/map%3Bv=1", "/map%3bv%3D1", "/r1;x=1", "/r1%3Bx=1"):
+        assert await passes(node, target) == target
+    for target in ("/map;w=1", "/other;x", "/map%253Bv=1", "/r1/;x=1"):
+        assert await passes(node, target) is None
 
 
 async def test_one_encoded_slash_in_a_segment_is_a_matter_of_choice(node: Node):
@@ -206,7 +249,9 @@ async def test_what_is_stripped_is_stripped_in_either_spelling(node: Node):
     ],
 )
 async def test_stripping_a_prefix_makes_no_dot_segment(node: Node, target: str, seen: str | None):
-    await node.serve(node.route("/route", strip_path=True, base_path="/base"))
+    await node.serve(
+        node.route("/route", strip_path=True, base_path="/base"), path_parameters="keep"
+    )
     assert await passes(node, target) == seen
 
 
@@ -215,6 +260,7 @@ async def test_no_spelling_leaves_the_base_path_of_a_stripped_prefix(node: Node)
         node.route("/public", strip_path=True, base_path="/base"),
         node.protected("/"),
         escaped_slashes="keep",
+        path_parameters="keep",
     )
     node.policy.decide = lambda asked: Verdict(403)
     dice = random.Random(23)

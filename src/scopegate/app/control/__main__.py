@@ -77,6 +77,7 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
     compile_settings = CompileSettings(
         listeners=_listeners(handover),
         escaped_slashes="keep" if settings.path_escaped_slashes == "keep" else "refuse",
+        path_parameters="keep" if settings.path_parameters == "keep" else "refuse",
     )
     publisher = Publisher(
         store=store,
