@@ -50,6 +50,11 @@ _AMBIGUOUS = (
 
 AMBIGUOUS = rf".*(?:{'|'.join(_AMBIGUOUS)}).*"
 
+TRAILING_DOTS = rf".*(?:{_DOT}|{_encoded('20')}){_SEPARATOR}.*"
+"""A segment that ends in a dot or a blank, with more behind it. Windows drops these and reads
+`/api./admin` as `/api/admin`, which may have another route.
+"""
+
 ESCAPED_SLASH = rf".*{_SLASH}.*"
 """An encoded slash or backslash anywhere: refused unless it is asked for."""
 

@@ -20,7 +20,7 @@ class EnvoyReason(ReasonCode):
     PATH_AMBIGUOUS = (
         "path_ambiguous",
         400,
-        "Servers read this path in different ways (`..%2f`, `..;`, `%252e` …).",
+        "Servers read this path in different ways (`..%2f`, `..;`, `%252e`, `/a./b` …).",
         "Nearly always an attack: look at `client_ip`.",
     )
     PATH_ESCAPED_SLASH = (
