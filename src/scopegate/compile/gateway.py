@@ -44,6 +44,7 @@ class CompileSettings:
 
     listeners: tuple[Listener, ...] = ()
     escaped_slashes: Literal["refuse", "keep"] = "refuse"
+    path_parameters: Literal["refuse", "keep"] = "refuse"
     upstream_tls_verify: bool = True
     remembers: bool = True
 
@@ -87,6 +88,7 @@ def compile_gateway(
         downstream_headers=policies.downstream_headers,
         cookies=policies.cookies,
         escaped_slashes=settings.escaped_slashes,
+        path_parameters=settings.path_parameters,
     )
     findings = {
         *policies.findings(),

@@ -87,7 +87,7 @@ class Continue:
     """The step has no objection.
 
     set_headers        for the upstream; replaces what the client sent under that name
-    remove_headers     names (lower case, `_` twins included) that the upstream must not see
+    remove_headers     names (lower case, twins with `_`, `.` … too) that the upstream must not see
     response_headers   for the client, with whatever the upstream answers (Set-Cookie …)
     target             path and query for the upstream, when they differ from the request's
     method             for the upstream, when it differs from the request's

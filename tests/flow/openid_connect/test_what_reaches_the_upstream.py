@@ -141,7 +141,7 @@ async def test_beside_a_bearer_token_no_refresh_token_goes_on(world: World) -> N
 
 
 async def test_no_other_spelling_and_no_other_scheme_goes_on(world: World) -> None:
-    """Many servers take `_` for `-`; whatever stands in Authorization reads as checked."""
+    """Many servers take `_` or `.` for `-`; whatever stands in Authorization reads as checked."""
     others = {
         "x_access_token": "forged",
         "access_token": "forged",
@@ -150,6 +150,8 @@ async def test_no_other_spelling_and_no_other_scheme_goes_on(world: World) -> No
         "authorization": "Basic Zm9yZ2VkOng=",
         "proxy-authorization": "Basic Zm9yZ2VkOng=",
         "proxy_authorization": "Bearer forged",
+        "proxy.authorization": "Bearer forged",
+        "x~access~token": "forged",
     }
     visitor = world.visitor(await world.plugin(**PLACES))
     await visitor.log_in("/oidc")

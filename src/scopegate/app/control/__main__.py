@@ -78,7 +78,11 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
     compile_settings = CompileSettings(
         listeners=_listeners(handover),
         escaped_slashes="keep" if settings.path_escaped_slashes == "keep" else "refuse",
+<<<<<<< HEAD
         remembers=settings.replay_limit_s > 0,
+=======
+        path_parameters="keep" if settings.path_parameters == "keep" else "refuse",
+>>>>>>> work-paths
     )
     publisher = Publisher(
         store=store,

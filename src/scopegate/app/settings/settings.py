@@ -51,6 +51,7 @@ class Settings:
     proxy_listen: tuple[ListenAddress, ...]
     proxy_workers: int
     path_escaped_slashes: str
+    path_parameters: str
     request_headers_limit_kib: int
     request_headers_limit_count: int
     admin_listen: tuple[ListenAddress, ...]

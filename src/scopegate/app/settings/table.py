@@ -196,6 +196,22 @@ SETTINGS: tuple[Setting, ...] = (
         kongs=False,
     ),
     Setting(
+        name="path_parameters",
+        section="proxy",
+        default="refuse",
+        kind="`refuse` or `keep`",
+        meaning=(
+            "What becomes of a request whose path holds parameters (`;`, or `%3B`), as in"
+            " `/a;v=1/b`. `refuse`: it gets 400, because Tomcat, Spring and others read it as"
+            " `/a/b`, whose route may be a stricter one; a path that names `;` in a route of its"
+            " own goes on. `keep`: it goes on as it is; choose this only where no upstream takes"
+            " parameters off, or where no route protects a part of what another one leaves open."
+        ),
+        example="keep",
+        parse=_plain(values.one_of("refuse", "keep")),
+        kongs=False,
+    ),
+    Setting(
         name="request_headers_limit_kib",
         section="proxy",
         default="60",
