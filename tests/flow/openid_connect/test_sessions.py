@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -271,6 +272,47 @@ async def test_a_token_that_names_nobody_begins_no_session(world: World) -> None
     visitor = world.visitor(await world.plugin())
     token = world.idp.access_token("Blog_with_scope", TokenEdit(without=["sub"]))
     allowed(await visitor.fetch("/oidc", authorization=f"Bearer {token}"))
+    assert not visitor.has_session
+
+
+@pytest.mark.parametrize("place", ["header", "cookie", "query", "form", "json"])
+async def test_a_token_that_a_link_can_hold_begins_no_session(world: World, place: str) -> None:
+    """Login CSRF: the visitor would go on in the name of whoever wrote the link."""
+    plugin = await world.plugin(
+        bearer_token_param_type=["header", "query", "body", "cookie"],
+        bearer_token_cookie_name="jwt",
+    )
+    visitor = world.visitor(plugin)
+    token = world.idp.access_token("Blog_with_scope")
+    match place:
+        case "header":
+            answer = await visitor.get("/oidc", authorization=f"Bearer {token}")
+        case "cookie":
+            visitor.cookies["jwt"] = token
+            answer = await visitor.get("/oidc")
+        case "query":
+            answer = await visitor.get(f"/oidc?access_token={token}")
+        case "form":
+            answer = await visitor.post("/oidc", {"access_token": token})
+        case _:
+            headers = SCRIPT | {"content-type": "application/json"}
+            body = json.dumps({"access_token": token}).encode()
+            answer = await visitor.send("POST", "/oidc", headers, body)
+    assert allowed(answer).subject == world.idp.realm.user("Blog_with_scope").sub
+    assert visitor.has_session is (place in ("header", "cookie"))
+
+
+@pytest.mark.parametrize("place", ["query", "body"])
+async def test_a_refresh_token_that_a_link_can_hold_begins_no_session(
+    world: World, place: str
+) -> None:
+    config = {"upstream_refresh_token_header": "x-refresh"}
+    token = upstream(await (await logged_in(world, **config)).get("/oidc"))["x-refresh"]
+    visitor = world.visitor(await world.plugin(refresh_token_param_name="refresh_token"))
+    if place == "query":
+        allowed(await visitor.get(f"/oidc?refresh_token={token}"))
+    else:
+        allowed(await visitor.post("/oidc", {"refresh_token": token}))
     assert not visitor.has_session
 
 
