@@ -67,7 +67,11 @@ AUTHORIZATION = Group(
             "Sign authorization requests (JAR).", works=(False,), limits="false, or unset"
         ),
         "preserve_query_args": flag("Keep the query of the request over a login.", False),
-        "max_age": amount("Most seconds since the user logged in."),
+        "max_age": amount(
+            "Most seconds since the user logged in, for a login or a token that lets somebody in. "
+            "The ID token must say when that was (`auth_time`), without one the access token. A "
+            "session that began in time goes on."
+        ),
         "authorization_cookie_name": cookie_name(
             "The cookie that holds logins under way.", "authorization"
         ),
