@@ -17,8 +17,8 @@ class SessionReason(ReasonCode):
         "The session cookie was not sealed by this gateway for this plugin, or was changed.",
         "Usual after a change of `session_secret`, of the client, or of anything else that a "
         "login rests on: log in again. Where plugins share a cookie name on a host, give each its "
-        "`session_cookie_name`, or the same issuer, client and secret. With `session_bind`: the "
-        "browser's address, scheme or user agent changed.",
+        "`session_cookie_name`, or the same issuer, client, scopes and secret. With "
+        "`session_bind`: the browser's address, scheme or user agent changed.",
     )
     SESSION_ABSOLUTE_TIMEOUT = (
         "session_absolute_timeout",

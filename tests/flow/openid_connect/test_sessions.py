@@ -179,11 +179,13 @@ async def test_an_unbound_session_opens_anywhere(world: World) -> None:
         {"verify_claims": False},
         {"ssl_verify": False},
         {"require_proof_key_for_code_exchange": False},
+        {"scopes": ["profile"]},
+        {"authorization_query_args_client": ["acr_values"]},
     ],
     ids=lambda lax: next(iter(lax)),
 )
 async def test_a_session_of_a_lax_configuration_does_not_open_a_strict_one(
-    world: World, lax: dict[str, bool]
+    world: World, lax: dict[str, object]
 ) -> None:
     visitor = await logged_in(world, **lax)
     visitor.plugin = await world.plugin()

@@ -55,7 +55,8 @@ AUTHORIZATION = Group(
         "authorization_query_args_names": texts("Extra arguments: names."),
         "authorization_query_args_values": texts("Extra arguments: values."),
         "authorization_query_args_client": texts(
-            "Arguments that are copied from the client's request (`login_hint`)."
+            "Arguments that are copied from the client's request (`login_hint`); none takes the "
+            "place of one of `authorization_query_args_names`."
         ),
         "require_proof_key_for_code_exchange": flag(
             "Send a PKCE challenge (S256) with the login; unset: yes."
