@@ -155,16 +155,41 @@ async def test_another_secret_is_another_world(world: World) -> None:
 async def test_a_bound_session_opens_only_where_it_was_made(world: World, bound: str) -> None:
     visitor = await logged_in(world, session_bind=[bound])
     allowed(await visitor.get("/oidc"))
+    elsewhere, headers = moved(visitor, bound)
+    refused(await elsewhere.fetch("/oidc", **headers), 401, "session_bound_elsewhere")
+
+
+def moved(visitor: Visitor, bound: str) -> tuple[Visitor, dict[str, str]]:
+    """The same cookies where what is bound differs, and the headers that make it so."""
     elsewhere = visitor.copy()
-    headers = {}
     match bound:
         case "ip":
             elsewhere.client_ip = "192.0.2.2"
         case "scheme":
             elsewhere.scheme = "https"
         case _:
-            headers = {"user_agent": "another"}
-    refused(await elsewhere.fetch("/oidc", **headers), 401, "session_not_authentic")
+            return elsewhere, {"user_agent": "another"}
+    return elsewhere, {}
+
+
+@pytest.mark.parametrize("bound", ["ip", "scheme", "user-agent"])
+async def test_who_moved_can_still_log_out(world: World, bound: str) -> None:
+    config = {"logout_query_arg": "logout", "logout_methods": ["GET"]}
+    visitor = await logged_in(world, session_bind=[bound], **config)
+    elsewhere, headers = moved(visitor, bound)
+    answer = redirected(await elsewhere.get("/oidc?logout=1", **headers), "logout")
+    # A copied cookie alone must not show the ID token of its owner.
+    assert "id_token_hint" not in answer.location
+    assert elsewhere.cookies == {}
+    refused(await visitor.fetch("/oidc"), 401, "session_ended")
+
+
+async def test_the_second_login_of_who_moved_ends_the_first_session(world: World) -> None:
+    visitor = await logged_in(world, session_bind=["ip"])
+    former = visitor.copy()
+    visitor.client_ip = "192.0.2.2"
+    allowed(await visitor.log_in())
+    refused(await former.fetch("/oidc"), 401, "session_ended")
 
 
 async def test_an_unbound_session_opens_anywhere(world: World) -> None:
