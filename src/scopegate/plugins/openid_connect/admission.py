@@ -344,21 +344,26 @@ class Admission:
     ) -> Continue:
         """The callback as the upstream gets it: without the code, with the original query."""
         _, _, query = logged_in.return_to.partition("?")
-        is_form = request.method == "POST"
-        return replace(
-            allowed,
-            target=request_target(request.path, self._stripping.query(query)),
-            method="GET" if is_form else None,
-            drop_body=is_form,
-        )
+        target = request_target(request.path, self._stripping.query(query))
+        return replace(_as_get(allowed, request), target=target)
 
     def preflight(self, request: Request, arguments: Arguments) -> Continue:
         """`run_on_preflight=false`: on without a question, and without anything that is ours."""
         return replace(self._stripping.applied(request, arguments, ()), reason=PassReason.PREFLIGHT)
 
-    def anonymous(self, request: Request, arguments: Arguments) -> Outcome | None:
-        """On as the anonymous consumer where one is configured (contract §7)."""
-        return None if self._mapping.anonymous is None else self._anonymous(request, arguments)
+    def anonymous(
+        self, request: Request, arguments: Arguments, *, is_callback: bool = False
+    ) -> Outcome | None:
+        """On as the anonymous consumer where one is configured (contract §7).
+
+        `is_callback`: it is the end of a login of ours, which came to nothing.
+        """
+        if self._mapping.anonymous is None:
+            return None
+        outcome = self._anonymous(request, arguments)
+        if is_callback and isinstance(outcome, Continue):
+            return _as_get(outcome, request)
+        return outcome
 
     def _anonymous(self, request: Request, arguments: Arguments) -> Continue | Refusal:
         try:
@@ -376,3 +381,10 @@ class Admission:
     def _anonymous_missing(self, client: Client) -> Refusal:
         detail = f"the anonymous consumer {self._mapping.anonymous} does not exist"
         return self._refusals.unexpected(client, AccessReason.ANONYMOUS_MISSING, detail)
+
+
+def _as_get(allowed: Continue, request: Request) -> Continue:
+    """A callback that goes on, without its body, which nobody has looked into: the page that was
+    asked for had none."""
+    method = None if request.method in ("GET", "HEAD") else "GET"
+    return replace(allowed, method=method, drop_body=True, body_cuts=())

@@ -152,6 +152,14 @@ class AccessReason(ReasonCode):
         "The client must send one, in one place. Where the application itself has a field "
         "`access_token`, narrow `bearer_token_param_type`.",
     )
+    FORM_ENCODED = (
+        "form_encoded",
+        400,
+        "A form with a Content-Encoding cannot be looked into for a token, and the upstream may "
+        "read one there.",
+        "The client must send the form as it is. Where forms are the application's, take `body` "
+        "out of `bearer_token_param_type` (and of `refresh_token_param_type`, if that is used).",
+    )
     COOKIE_REPEATED = (
         "cookie_repeated",
         400,
