@@ -287,7 +287,7 @@ class Admission:
                 return Redirect(
                     location, PassReason.LOGIN_REDIRECT, answer_headers, identity.subject, dropped
                 )
-        credential_headers = self._mapping.credential_headers(identity, consumer)
+        credential_headers, dropped_groups = self._mapping.credential_headers(identity, consumer)
         up, dropped_up = self._up.build(identity, find_key)
         others, dropped_others = sendable(
             [*credential_headers, *self._sessions.upstream_headers(identity.session)]
@@ -299,7 +299,7 @@ class Admission:
             response_headers=answer_headers,
             subject=identity.subject,
             consumer_id=consumer.id if consumer else None,
-            log=(*dropped, *dropped_up, *dropped_others),
+            log=(*dropped, *dropped_groups, *dropped_up, *dropped_others),
         )
 
     def _downstream(

@@ -226,7 +226,8 @@ class AsideReason(ReasonCode):
     HEADER_VALUE_UNSAFE = (
         "header_value_unsafe",
         (),
-        "A claim has a control character, so that its header was left out.",
+        "A claim has a control character or a blank at one of its ends, so that its header was "
+        "left out; a group, of several, also for a comma in its name.",
         "The line names the header. Look at the user's claim at the identity provider.",
     )
     ID_TOKEN_HINT_TOO_LONG = (
