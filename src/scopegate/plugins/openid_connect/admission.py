@@ -62,6 +62,10 @@ from scopegate.reason_code import ReasonCode
 from scopegate.session.session import Session
 from scopegate.session.session_cookie import OpenSession
 
+# Where only a program or the browser's own cookie jar puts a credential. A link or a form of
+# another site fills in a query or a body, and would log its author in (login CSRF, ADR 0004).
+_SESSION_PLACES = frozenset({"header", "cookie"})
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -236,6 +240,8 @@ class Admission:
         if entry.former_session is not None:
             # A second login never goes on with the session that was there (contract §22 point 6).
             await self._sessions.end(entry.former_session)
+        if entry.credential is not None and entry.credential.place not in _SESSION_PLACES:
+            return identity, []
         begun = self._sessions.begin(identity, self._issuer_of(identity))
         if begun is None:
             return identity, []
@@ -284,7 +290,7 @@ class Admission:
                 return Redirect(
                     location, PassReason.LOGIN_REDIRECT, answer_headers, identity.subject, dropped
                 )
-        credential_headers = self._mapping.credential_headers(identity, consumer)
+        credential_headers, dropped_groups = self._mapping.credential_headers(identity, consumer)
         up, dropped_up = self._up.build(identity, find_key)
         others, dropped_others = sendable(
             [*credential_headers, *self._sessions.upstream_headers(identity.session)]
@@ -297,7 +303,7 @@ class Admission:
             subject=identity.subject,
             consumer_id=consumer.id if consumer else None,
             lasting=self._lasting(entry),
-            log=(*dropped, *dropped_up, *dropped_others),
+            log=(*dropped, *dropped_groups, *dropped_up, *dropped_others),
         )
 
     def _lasting(self, entry: Entry) -> Lasting | None:
@@ -353,21 +359,26 @@ class Admission:
     ) -> Continue:
         """The callback as the upstream gets it: without the code, with the original query."""
         _, _, query = logged_in.return_to.partition("?")
-        is_form = request.method == "POST"
-        return replace(
-            allowed,
-            target=request_target(request.path, self._stripping.query(query)),
-            method="GET" if is_form else None,
-            drop_body=is_form,
-        )
+        target = request_target(request.path, self._stripping.query(query))
+        return replace(_as_get(allowed, request), target=target)
 
     def preflight(self, request: Request, arguments: Arguments) -> Continue:
         """`run_on_preflight=false`: on without a question, and without anything that is ours."""
         return replace(self._stripping.applied(request, arguments, ()), reason=PassReason.PREFLIGHT)
 
-    def anonymous(self, request: Request, arguments: Arguments) -> Outcome | None:
-        """On as the anonymous consumer where one is configured (contract §7)."""
-        return None if self._mapping.anonymous is None else self._anonymous(request, arguments)
+    def anonymous(
+        self, request: Request, arguments: Arguments, *, is_callback: bool = False
+    ) -> Outcome | None:
+        """On as the anonymous consumer where one is configured (contract §7).
+
+        `is_callback`: it is the end of a login of ours, which came to nothing.
+        """
+        if self._mapping.anonymous is None:
+            return None
+        outcome = self._anonymous(request, arguments)
+        if is_callback and isinstance(outcome, Continue):
+            return _as_get(outcome, request)
+        return outcome
 
     def _anonymous(self, request: Request, arguments: Arguments) -> Continue | Refusal:
         try:
@@ -385,3 +396,10 @@ class Admission:
     def _anonymous_missing(self, client: Client) -> Refusal:
         detail = f"the anonymous consumer {self._mapping.anonymous} does not exist"
         return self._refusals.unexpected(client, AccessReason.ANONYMOUS_MISSING, detail)
+
+
+def _as_get(allowed: Continue, request: Request) -> Continue:
+    """A callback that goes on, without its body, which nobody has looked into: the page that was
+    asked for had none."""
+    method = None if request.method in ("GET", "HEAD") else "GET"
+    return replace(allowed, method=method, drop_body=True, body_cuts=())
