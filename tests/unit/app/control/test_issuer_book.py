@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytest
 
-from scopegate.app.control import issuers
-from scopegate.app.control.issuers import RETRY_S, IssuerBook
+from scopegate.app.control import issuer_book
+from scopegate.app.control.issuer_book import RETRY_S, IssuerBook
 from scopegate.oidc.discovery import Discovered, DiscoverySettings
 from scopegate.oidc.errors import IdpUnavailable
 from scopegate.oidc.http import HttpSettings
-from scopegate.oidc.issuer import IssuerFacts, Origin
-from scopegate.plugins.issuers import IssuerRequest
+from scopegate.oidc.issuer_facts import IssuerFacts, Origin
+from scopegate.plugins.issuer_requests import IssuerRequest
 from scopegate.store.protocol import Store
 
 ISSUER = "https://idp.example"
@@ -180,8 +180,8 @@ async def test_a_fetch_that_is_under_way_is_not_begun_again(world: World) -> Non
 async def test_a_provider_that_hangs_holds_a_worker_up_for_three_seconds_at_most(
     world: World, monkeypatch: pytest.MonkeyPatch, knows: bool
 ) -> None:
-    assert issuers.WAIT_S <= 3
-    monkeypatch.setattr(issuers, "WAIT_S", 0.05)
+    assert issuer_book.WAIT_S <= 3
+    monkeypatch.setattr(issuer_book, "WAIT_S", 0.05)
     async with world.book() as book:
         if knows:
             book.want([request()])

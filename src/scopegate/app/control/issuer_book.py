@@ -4,6 +4,8 @@ Control alone asks an identity provider for these, so that an issuer is asked at
 `rediscovery_lifetime`, whatever key ids are presented to however many workers (contract
 openid-connect.md §22 point 4). What was learned is kept in the store: a restart needs no identity
 provider. What fails keeps what was known and tries again by itself.
+
+Here is when an issuer is asked; what is asked, and how: `oidc/discovery.py`.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ import structlog
 from scopegate.entities.finding import Finding
 from scopegate.oidc.discovery import Discovered, DiscoverySettings
 from scopegate.oidc.errors import OidcError
-from scopegate.oidc.issuer import IssuerFacts
+from scopegate.oidc.issuer_facts import IssuerFacts
 from scopegate.oidc.reasons import Reason
-from scopegate.plugins.issuers import IssuerRequest
+from scopegate.plugins.issuer_requests import IssuerRequest
 from scopegate.plugins.openid_connect.reasons import AccessReason
 from scopegate.reason_code import ReasonCode
 from scopegate.store.protocol import Store, StoreUnavailable
