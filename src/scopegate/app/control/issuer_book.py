@@ -235,7 +235,7 @@ def _retry_s(failures: int) -> float:
 
     An outage of hours has thousands of them, and two to the power of 1024 is no float any more.
     """
-    return min(FIRST_RETRY_S * 2 ** min(failures - 1, 10), RETRY_S)
+    return min(FIRST_RETRY_S * 2.0 ** min(failures - 1, 10), RETRY_S)
 
 
 def _nothing_newer(issuer: _Issuer, retry_in_s: float) -> Refreshed:
