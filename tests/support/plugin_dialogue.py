@@ -36,7 +36,7 @@ from scopegate.plugins.access import (
     Respond,
 )
 from scopegate.plugins.consumers import ConsumerIndex, ConsumerRecord
-from scopegate.plugins.issuers import IssuerRequest
+from scopegate.plugins.issuer_requests import IssuerRequest
 from scopegate.plugins.lowering import Context
 from scopegate.plugins.openid_connect.access import OpenIdConnect
 from scopegate.plugins.openid_connect.issuer_request import issuer_request

@@ -54,7 +54,7 @@ def start(
 ) -> int:
     """Run Scopegate in the foreground until it is told to end; the exit code.
 
-    first    children that start before Scopegate's own and end after them
+    first    further children; they start with Scopegate's own and end after them
     beside   runs beside the supervisor; when it raises, everything ends and the error goes on
 
     Raises CannotStart before any process runs.
@@ -157,7 +157,10 @@ def _revocations(path: Path) -> Iterator[None]:
 
 
 def stages_of(settings: Settings, prefix: Prefix, sockets: Sockets) -> Stages:
-    """Control, then the policy workers, then Envoy: each needs what comes before it."""
+    """Control, then the policy workers, then Envoy: each needs what comes before it until its end.
+
+    They start together: Envoy itself waits until control serves, ten seconds at most.
+    """
     control = _python_child(
         "control", "scopegate.app.control", settings, sockets, "admin", "status", "control"
     )

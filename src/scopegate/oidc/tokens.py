@@ -23,7 +23,7 @@ from scopegate.oidc.claim_checks import (
     numeric_date,
 )
 from scopegate.oidc.errors import TokenRefused, UnknownKey, quoted
-from scopegate.oidc.issuer import Jwk
+from scopegate.oidc.issuer_facts import Jwk
 from scopegate.oidc.jws import Jws, parse_jws
 from scopegate.oidc.keys import KeySet, SharedSecret, VerificationKey, check_signature
 from scopegate.oidc.reasons import Reason

@@ -1,7 +1,7 @@
 """The session cookie: from a Cookie header to a session and back.
 
-Name, audience and binding go into the authentication code, so that a cookie of another one is
-simply not a session: it does not open. What `session_bind` names is sealed as a mark before the
+Name, audience and binding are associated data of the sealed text, so that a cookie of another one
+is simply not a session: it does not open. What `session_bind` names is sealed as a mark before the
 session instead: where it differs the session is good for nothing but to be ended.
 """
 

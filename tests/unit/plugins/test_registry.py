@@ -24,7 +24,7 @@ from scopegate.oidc.http import HttpSettings
 from scopegate.plugins.access import Continue, Outcome, Refusal, Request
 from scopegate.plugins.built import BuiltPlugin, issuer_requests
 from scopegate.plugins.consumers import ConsumerIndex
-from scopegate.plugins.issuers import IssuerRequest
+from scopegate.plugins.issuer_requests import IssuerRequest
 from scopegate.plugins.lowering import Context, Lowered
 from scopegate.plugins.ports import Ports
 from scopegate.plugins.registry import OPENID_CONNECT, PLUGINS

@@ -22,7 +22,7 @@ from scopegate.admin.application import create_admin_app
 from scopegate.admin.node import NodeInfo
 from scopegate.app.certificates import pair_of
 from scopegate.app.control.endpoints import facts_app, status_app
-from scopegate.app.control.issuers import IssuerBook
+from scopegate.app.control.issuer_book import IssuerBook
 from scopegate.app.control.last_good import LastGood
 from scopegate.app.control.policy_files import PolicyFiles
 from scopegate.app.control.publisher import Publisher
@@ -78,11 +78,8 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
     compile_settings = CompileSettings(
         listeners=_listeners(handover),
         escaped_slashes="keep" if settings.path_escaped_slashes == "keep" else "refuse",
-<<<<<<< HEAD
         remembers=settings.replay_limit_s > 0,
-=======
         path_parameters="keep" if settings.path_parameters == "keep" else "refuse",
->>>>>>> work-paths
     )
     publisher = Publisher(
         store=store,

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from scopegate.app.control.issuers import WAIT_S
+from scopegate.app.control.issuer_book import WAIT_S
 from scopegate.app.prefix import Prefix
 from scopegate.app.processes import policy_process
 from scopegate.app.processes.handover import VARIABLE, Handover, handover_to, take_over
