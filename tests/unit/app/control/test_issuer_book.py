@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from scopegate.app.control import issuer_book
-from scopegate.app.control.issuer_book import RETRY_S, IssuerBook
+from scopegate.app.control.issuer_book import FIRST_RETRY_S, RETRY_S, IssuerBook
 from scopegate.oidc.discovery import Discovered, DiscoverySettings
 from scopegate.oidc.errors import IdpUnavailable
 from scopegate.oidc.http import HttpSettings
@@ -136,6 +136,41 @@ async def test_an_outage_is_a_finding_keeps_what_was_known_and_ends_by_itself(
         await settle()
         assert book.facts() == {request().key: facts().to_json()}
         assert book.findings() == []
+
+
+async def test_a_failure_is_tried_again_after_one_second_then_two_four_and_every_five(
+    world: World,
+) -> None:
+    world.answer = DOWN
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
+        for fetches, wait_s in enumerate((FIRST_RETRY_S, 2.0, 4.0, RETRY_S, RETRY_S), start=1):
+            assert world.fetches == fetches
+            world.now_s += wait_s - 0.1
+            book.want([request()])
+            await settle()
+            assert world.fetches == fetches, f"tried again before {wait_s} s"
+            world.now_s += 0.1
+            book.want([request()])
+            await settle()
+        assert world.fetches == 6
+    assert (FIRST_RETRY_S, RETRY_S) == (1.0, 5.0)
+
+
+async def test_after_hours_of_outage_it_is_still_every_five_seconds(world: World) -> None:
+    world.answer = DOWN
+    async with world.book() as book:
+        for fetches in range(1, 1101):
+            book.want([request()])
+            await settle()
+            assert world.fetches == fetches
+            world.now_s += RETRY_S
+        world.answer = facts()
+        book.want([request()])
+        await settle()
+        assert book.facts()
+    assert world.fetches == 1101
 
 
 async def test_unknown_keys_cost_one_fetch_per_rediscovery_lifetime(world: World) -> None:
