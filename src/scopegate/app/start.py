@@ -50,7 +50,7 @@ def start(
 ) -> int:
     """Run Scopegate in the foreground until it is told to end; the exit code.
 
-    first    children that start before Scopegate's own and end after them
+    first    further children; they start with Scopegate's own and end after them
     beside   runs beside the supervisor; when it raises, everything ends and the error goes on
 
     Raises CannotStart before any process runs.
@@ -136,7 +136,10 @@ def _ready_to_run(settings: Settings, prefix: Prefix, was_killed: bool) -> Itera
 
 
 def stages_of(settings: Settings, prefix: Prefix, sockets: Sockets) -> Stages:
-    """Control, then the policy workers, then Envoy: each needs what comes before it."""
+    """Control, then the policy workers, then Envoy: each needs what comes before it until its end.
+
+    They start together: Envoy itself waits until control serves, ten seconds at most.
+    """
     control = _python_child(
         "control", "scopegate.app.control", settings, sockets, "admin", "status", "control"
     )

@@ -12,6 +12,9 @@ key set, JWKS    an issuer's public keys: read by `jwks`, looked up in `keys.Key
 owner            the issuer that a key set may vouch for: `key_owners`
 authorization request, response
                  what the browser is sent away with and comes back with: `authorization`
+state, nonce, PKCE verifier
+                 what ties the two to one browser: made by `session/login_state.py`, nonce and
+                 verifier again at the callback
 grant            what is exchanged for tokens at the token endpoint: `grants`
 client authentication
                  how the client shows who it is there: `client_authentication`

@@ -14,7 +14,8 @@ from scopegate.session.reasons import SessionReason
 from scopegate.session.sealing import RandomBytes, encode_base64url
 
 TOUCH_AFTER_S = 60
-"""`last_used_at_s` is written again at most this often."""
+"""`last_used_at_s` is written again at most this often, or once in a quarter of the idling timeout
+where that is less (`check_clocks`)."""
 RENEWED_GRACE_S = 10
 """How long the generation before stays good, so that requests under way survive."""
 LATE_ANSWER_S = 60
@@ -48,7 +49,7 @@ class Session:
     created_at_s     the login: absolute clock
     ends_at_s        when the absolute clock of whoever began it runs out; None: it was off
     issued_at_s      this generation: rolling clock
-    last_used_at_s   when it was written, as exact as TOUCH_AFTER_S: idling clock
+    last_used_at_s   when a use was last written down, see TOUCH_AFTER_S: idling clock
     """
 
     id: str = field(repr=False)

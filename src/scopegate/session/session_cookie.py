@@ -1,7 +1,8 @@
 """The session cookie: from a Cookie header to a session and back.
 
-What the cookie is bound to goes into the authentication code, so that a cookie of another name,
-audience, binding or browser is simply not a session: it does not open.
+What the cookie is bound to is associated data of the sealed text, so that a cookie of another name,
+audience or binding is simply not a session: it does not open. So is one of another address, scheme
+or user agent, as far as `session_bind` names them.
 """
 
 from __future__ import annotations

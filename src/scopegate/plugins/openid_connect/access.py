@@ -4,7 +4,8 @@
               → requirements → consumer → session saved → login action → headers
 
 The first kind of credential that is found decides. If it is bad the request fails; no weaker kind
-is tried. Only a session that cannot be opened counts as not found.
+is tried. Only a session counts as not found when it does not open or is over: a token or a login
+comes next. A callback whose state is not ours is decided last, after session and tokens (ADR 0027).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Headers up to the upstream and down to the client. Source: contract openid-connect.md §8.
 
-Everything that this plugin may set is first taken out of what the client sent, whatever case it is
-written in and with `_` for `-`: a header that looks like ours is ours. What no client may send at
-all is taken away earlier: `envoy/arrival.py`.
+Which headers this plugin may set, and what is in them. All of them are first taken out of what the
+client sent, also where none is set: `stripping.py`. What no client may send at all is taken away
+earlier: `envoy/arrival.py`.
 """
 
 from __future__ import annotations
