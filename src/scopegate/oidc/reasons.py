@@ -366,8 +366,7 @@ class Reason(ReasonCode):
         401,
         "The identity provider now speaks of another user, or of nobody that could be compared.",
         "The session is over; the user logs in again. If it repeats, ask the identity provider "
-        "why a refresh brings tokens of somebody else. Where access tokens are opaque or without "
-        "`sub`, it must send an ID token with a refresh.",
+        "why a refresh brings tokens of somebody else, or names nobody where it did before.",
     )
     ISSUER_CHANGED = (
         "issuer_changed",

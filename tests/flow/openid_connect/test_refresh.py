@@ -198,6 +198,18 @@ async def test_a_refresh_that_names_nobody_ends_the_session(world: World) -> Non
         world.idp.behaviour = Behaviour()
 
 
+async def test_where_access_tokens_are_opaque_a_refresh_need_not_name_anybody(
+    world: World,
+) -> None:
+    """OpenID Connect Core §12.2: it need not bring an ID token."""
+    world.idp.behaviour.id_token.without.append("at_hash")
+    world.idp.behaviour.token_answer.set["access_token"] = "opaque"
+    visitor = await logged_in(world)
+    world.idp.behaviour.token_answer.without.append("id_token")
+    world.clock.advance(TOKEN_LIFE_S)
+    allowed(await visitor.fetch("/oidc"))
+
+
 @pytest.mark.parametrize("is_same", [True, False])
 async def test_a_refreshed_token_without_its_like_is_compared_with_the_session(
     world: World, is_same: bool

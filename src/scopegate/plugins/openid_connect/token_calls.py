@@ -174,14 +174,15 @@ def _check_is_same_person(former: Identity, refreshed: Identity) -> None:
     """OpenID Connect Core §12.2, contract §22 point 6. Raises TokenRefused.
 
     Like is compared with like: some providers give ID and access tokens different subjects. A token
-    without its like is compared with the session. One comparison at least must hold: tokens that
-    name nobody could be anybody's.
+    without its like is compared with the session. Where the access token named somebody, a new one
+    must, too. Where it was opaque and a refresh brings no ID token, which it need not, there is
+    nothing to compare: the refresh token itself is bound to who logged in (RFC 6749 §6).
     """
     named = [
         _check_token("id token", former.id_claims, refreshed.id_claims, former.session),
         _check_token("access token", former.access_claims, refreshed.access_claims, former.session),
     ]
-    if not any(named):
+    if not any(named) and (former.access_claims or {}).get("sub") is not None:
         raise TokenRefused(
             Reason.SUBJECT_CHANGED, "no refreshed token names the subject that the session is of"
         )
