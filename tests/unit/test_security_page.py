@@ -1,4 +1,4 @@
-"""docs/security.md names something for each point of the contract, and both pages tests that exist."""
+"""Both pages of security name tests that exist, docs/security.md some for each point."""
 
 from __future__ import annotations
 
