@@ -36,7 +36,7 @@ from scopegate.plugins.access import (
     Respond,
 )
 from scopegate.plugins.consumers import ConsumerIndex, ConsumerRecord
-from scopegate.plugins.issuers import IssuerRequest
+from scopegate.plugins.issuer_requests import IssuerRequest
 from scopegate.plugins.lowering import Context
 from scopegate.plugins.openid_connect.access import OpenIdConnect
 from scopegate.plugins.openid_connect.issuer_request import issuer_request
@@ -46,6 +46,7 @@ from scopegate.plugins.registry import PLUGIN_TYPES
 from scopegate.session.single_flight import FlightsUnderWay
 from scopegate_demo.idp import Client, DemoIdp, KeyRing, story_realm
 from support.login import Callback, form_browser, log_in
+from support.memory_revocations import MemoryRevocations
 from support.memory_state import MemoryState
 
 HOST = "localhost:8000"
@@ -102,6 +103,7 @@ class World:
     http: AiohttpClient
     shared: MemoryState
     facts: FetchedFacts
+    revocations: MemoryRevocations = field(default_factory=MemoryRevocations)
     browsers: dict[str, aiohttp.ClientSession] = field(default_factory=dict)
 
     async def plugin(
@@ -122,7 +124,15 @@ class World:
             known[request.key] = discovered.facts.to_json()
         context = Context(known, CLUSTER_SECRET, former_session_secrets)
         step = OpenIdConnectCompiler().lower(stored, context).step
-        ports = Ports(self.http, self.shared, self.facts, self.clock, os.urandom, FlightsUnderWay())
+        ports = Ports(
+            self.http,
+            self.shared,
+            self.revocations,
+            self.facts,
+            self.clock,
+            os.urandom,
+            FlightsUnderWay(),
+        )
         return OpenIdConnect(step, ConsumerIndex(consumers), ports)
 
     def document(self, **config: Any) -> dict[str, Any]:

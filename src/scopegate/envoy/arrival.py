@@ -2,7 +2,7 @@
 
 Clients' words that only the gateway may say are taken away, and its own are put there. What one
 plugin may set besides is taken away by that plugin, on its own routes (for openid-connect:
-`plugins/openid_connect/headers.py`).
+`plugins/openid_connect/stripping.py`).
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from envoy.config.core.v3.base_pb2 import Metadata
 from envoy.config.route.v3.route_components_pb2 import (
     DirectResponseAction,
     RetryPolicy,
@@ -160,17 +159,21 @@ def _describe(result: Route, route: ir.Route | None, reason: ReasonCode | None) 
             "service": route.service_id or "",
             "service_name": route.service_name or "",
         }
-    _add(result.metadata, {key: text for key, text in known.items() if text})
+    _add(result, names.METADATA, {key: text for key, text in known.items() if text})
     if route is None or route.policy_id is None:
         for name, config in _UNASKED.items():
             result.typed_per_filter_config[name].CopyFrom(config)
+    elif route.replay is None:
+        result.typed_per_filter_config[names.REMEMBER].CopyFrom(_UNASKED[names.REMEMBER])
+    else:
+        _add(result, names.REMEMBER, {"replay": route.replay.text(route.policy_id)})
 
 
-def _add(metadata: Metadata, texts: Mapping[str, str]) -> None:
+def _add(result: Route, namespace: str, texts: Mapping[str, str]) -> None:
     struct = Struct()
     for key, text in texts.items():
         struct.fields[key].string_value = text
-    metadata.filter_metadata[names.METADATA].CopyFrom(struct)
+    result.metadata.filter_metadata[namespace].CopyFrom(struct)
 
 
 def _also(match: RouteMatch) -> RouteMatch:

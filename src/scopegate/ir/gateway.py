@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from scopegate.ir.policy import Json, Policy, canonical_json, content_id
+from scopegate.ir.replay import ReplayKey
 from scopegate.reason_code import ReasonCode
 
 RESERVED = ":@!$&'()*+,;=[]"
@@ -133,6 +134,7 @@ class Route:
     key          unique within the table and stable over changes of other routes
     route_id, route_name, service_id, service_name   for logs, metrics and the policy service
     policy_id    the policy that decides first; None: nothing to decide
+    replay       what a yes of this policy rests on; None: every request is asked about
     https_only   plain text is answered with this, and no policy is asked
     grpc_only    other requests are answered 415, HTTP/1 426, and no policy is asked
     """
@@ -145,6 +147,7 @@ class Route:
     service_id: str | None = None
     service_name: str | None = None
     policy_id: str | None = None
+    replay: ReplayKey | None = None
     https_only: HttpsOnly | None = None
     grpc_only: bool = False
 

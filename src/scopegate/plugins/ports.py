@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from scopegate.oidc.http import HttpClient
+from scopegate.session.revocations import Revocations
 from scopegate.session.shared_state import SharedState
 from scopegate.session.single_flight import FlightsUnderWay
 
@@ -30,6 +31,7 @@ class Ports:
 
     http: HttpClient
     shared: SharedState
+    revocations: Revocations
     facts: FactsPort
     now: Callable[[], float]
     random_bytes: Callable[[int], bytes]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scopegate.ir import policy_dialogue as dialogue
+from scopegate.ir.replay import GRANT
 from scopegate.plugins.access import Body, Continue, Header, Request
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5 allows the tab
@@ -106,16 +107,22 @@ def undecided() -> Answer:
     return Answer(200, ((b"content-length", b"0"),))
 
 
-def let_through(outcome: Continue) -> Answer:
-    """Yes, with the changes that the upstream is to see and the cookies that the client gets."""
+def let_through(outcome: Continue, grant: str | None = None) -> Answer:
+    """Yes, with the changes that the upstream is to see and the cookies that the client gets.
+
+    `grant`: lets Envoy give the same yes again (`ir/replay.py`).
+    """
     headers: list[WireHeader] = [(b"content-length", b"0")]
-    headers += _encoded([(dialogue.DECIDED, dialogue.YES), *outcome.set_headers])
+    changes = list(_changes(outcome))
+    yes = dialogue.YES_CHANGED if changes else dialogue.YES
+    headers += _encoded([(dialogue.DECIDED, yes), *outcome.set_headers, *changes])
+    if grant is not None:
+        headers += _encoded([(GRANT, grant)])
     set_names = {name for name, _ in outcome.set_headers}
     # A name that is set replaces the client's; removing it as well would take ours away.
     remove = [name for name in outcome.remove_headers if name not in set_names]
     if remove:
         headers += _encoded([(dialogue.REMOVE, ",".join(remove))])
-    headers += _encoded(_changes(outcome))
     headers += _encoded(outcome.response_headers)
     if any(name == "set-cookie" for name, _ in outcome.response_headers):
         # The answer is the upstream's, and may be for everybody; a cookie in it never is, and a

@@ -126,6 +126,21 @@ SETTINGS: tuple[Setting, ...] = (
         kongs=False,
     ),
     Setting(
+        name="replay_limit_s",
+        section="general",
+        default="60",
+        kind="seconds, 0 to 3600",
+        meaning=(
+            "How long at most the proxy gives a yes of the policy service again, to the same"
+            " credential under the same policy, before it asks anew. It never lasts longer than"
+            " what it rests on, and a logout or a changed configuration ends it at once. `0`: the"
+            " policy service is asked about every request."
+        ),
+        example="10",
+        parse=_plain(values.seconds(3600)),
+        kongs=False,
+    ),
+    Setting(
         name="drain_timeout_s",
         section="general",
         default="10",

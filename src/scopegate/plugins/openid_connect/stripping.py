@@ -1,6 +1,8 @@
 """What is taken out of every request that goes on: headers that only we may set, cookies of the
 gateway, and credentials other than the one that was checked (ADR 0026).
 
+A header that looks like ours is ours, whatever case it is written in and with `_` for `-`. Which
+those are: `headers.py`. What no client may send on any route is gone by then: `envoy/arrival.py`.
 Source: contract openid-connect.md §2 (hide_credentials), §8, §22 (1) and (2).
 """
 

@@ -8,17 +8,19 @@ from typing import Any
 
 from scopegate.oidc import grants
 from scopegate.oidc.client_authentication import ClientCredentials, choose_auth_method
-from scopegate.oidc.errors import IdpRefused
+from scopegate.oidc.errors import IdpRefused, TokenRefused
 from scopegate.oidc.grants import TokenEndpoint, TokenSet
 from scopegate.oidc.http import HttpSettings
-from scopegate.oidc.tokens import check_refreshed_id_token, check_same_subject
+from scopegate.oidc.reasons import Reason
+from scopegate.oidc.tokens import check_same_issuer, check_same_subject
 from scopegate.plugins.openid_connect.clients import Client
-from scopegate.plugins.openid_connect.identity import Identity
+from scopegate.plugins.openid_connect.identity import Claims, Identity
 from scopegate.plugins.openid_connect.issuer import Issuer
 from scopegate.plugins.openid_connect.issuer_request import http_settings
 from scopegate.plugins.openid_connect.reasons import AccessReason
 from scopegate.plugins.openid_connect.verification import Verification
 from scopegate.plugins.ports import Ports
+from scopegate.session.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,9 @@ class TokenCalls:
         if tokens.id_token is None and self.openid:
             # OpenID Connect Core §3.1.3.3: whoever asks for openid gets an ID token.
             raise IdpRefused(AccessReason.ID_TOKEN_MISSING, "the token endpoint sent no id token")
-        identity = await self._verified("authorization_code", client, tokens, nonce=nonce)
+        identity = await self._verified(
+            "authorization_code", client, tokens, nonce=nonce, checks_age=True
+        )
         return identity, tokens
 
     async def refresh(
@@ -101,17 +105,35 @@ class TokenCalls:
             refresh_token=refresh_token,
             now_s=self.ports.now(),
         )
-        identity = await self._verified(method, client, tokens, nonce=None)
+        # A session was begun by a login that was young enough; its refresh brings tokens of that
+        # same login (OpenID Connect Core §12.2). Whoever comes with a refresh token begins anew.
+        identity = await self._verified(
+            method, client, tokens, nonce=None, checks_age=former is None
+        )
         if former is not None:
             _check_is_same_person(former, identity)
         return identity, tokens
 
     async def _verified(
-        self, method: str, client: Client, tokens: TokenSet, *, nonce: str | None
+        self,
+        method: str,
+        client: Client,
+        tokens: TokenSet,
+        *,
+        nonce: str | None,
+        checks_age: bool,
     ) -> Identity:
+        """`checks_age`: `max_age` counts. The ID token says when the login was, where there is one;
+        else the access token must.
+        """
         now_s, access_token = self.ports.now(), tokens.access_token
         access = await self.verification.issued_access_token(
-            access_token, method, client, self.issuer, now_s
+            access_token,
+            method,
+            client,
+            self.issuer,
+            now_s,
+            tells_age=checks_age and tokens.id_token is None,
         )
         identity = Identity(
             method=method,
@@ -125,12 +147,12 @@ class TokenCalls:
             return identity
         verified = await self.verification.issued_id_token(
             tokens.id_token,
-            method,
             client,
             self.issuer,
             now_s,
             nonce=nonce,
             access_token=access_token,
+            tells_age=checks_age,
         )
         return replace(identity, id_token=tokens.id_token, id_claims=verified.claims)
 
@@ -151,13 +173,40 @@ class TokenCalls:
 def _check_is_same_person(former: Identity, refreshed: Identity) -> None:
     """OpenID Connect Core §12.2, contract §22 point 6. Raises TokenRefused.
 
-    Like is compared with like: some providers give ID and access tokens different subjects.
+    Like is compared with like: some providers give ID and access tokens different subjects. A token
+    without its like is compared with the session. Where the access token named somebody, a new one
+    must, too. Where it was opaque and a refresh brings no ID token, which it need not, there is
+    nothing to compare: the refresh token itself is bound to who logged in (RFC 6749 §6).
     """
-    if former.id_claims is not None and refreshed.id_claims is not None:
-        check_refreshed_id_token(former.id_claims, refreshed.id_claims)
-    before, after = former.access_claims or {}, refreshed.access_claims or {}
-    if "sub" in before and "sub" in after:
-        check_same_subject(before["sub"], after)
+    named = [
+        _check_token("id token", former.id_claims, refreshed.id_claims, former.session),
+        _check_token("access token", former.access_claims, refreshed.access_claims, former.session),
+    ]
+    if not any(named) and (former.access_claims or {}).get("sub") is not None:
+        raise TokenRefused(
+            Reason.SUBJECT_CHANGED, "no refreshed token names the subject that the session is of"
+        )
+
+
+def _check_token(
+    what: str, former: Claims | None, refreshed: Claims | None, session: Session | None
+) -> bool:
+    """Whether a refreshed token names the same subject; False when it names none.
+
+    Raises TokenRefused for another subject or issuer.
+    """
+    if refreshed is None:
+        return False
+    if former is not None:
+        check_same_issuer(former.get("iss"), refreshed, what)
+    if refreshed.get("sub") is None:
+        return False
+    if former is not None and former.get("sub") is not None:
+        check_same_subject(former["sub"], refreshed)
+    elif session is not None:
+        check_same_issuer(session.issuer or None, refreshed, what)
+        check_same_subject(session.subject, refreshed)
+    return True
 
 
 def _earliest(*moments_s: float | None) -> float | None:
