@@ -26,7 +26,7 @@ from scopegate.envoy.answers import direct_answer
 from scopegate.envoy.messages import packed
 from scopegate.envoy.path_rewrites import anchored, names_encoded
 from scopegate.envoy.reasons import EnvoyReason
-from scopegate.envoy.route_entries import answer
+from scopegate.envoy.route_entries import answer, switch_off
 from scopegate.ir import gateway as ir
 
 PATH = "x-forwarded-path"
@@ -135,4 +135,6 @@ def _goes_deeper(path: ir.PathMatch) -> bool:
 
 def _bad_request(key: str, reason: EnvoyReason, match: RouteMatch | None = None) -> Route:
     said = direct_answer(400, "Bad request", reason)
-    return answer(key, match or RouteMatch(prefix="/"), said, reason)
+    result = answer(key, match or RouteMatch(prefix="/"), said, reason)
+    switch_off(result)
+    return result

@@ -6,7 +6,7 @@ Source: contract admin-api.md §3 (after matching).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from envoy.config.route.v3.route_components_pb2 import (
     DirectResponseAction,
@@ -14,9 +14,9 @@ from envoy.config.route.v3.route_components_pb2 import (
     Route,
     RouteAction,
     RouteMatch,
+    VirtualHost,
 )
 from envoy.type.matcher.v3.regex_pb2 import RegexMatchAndSubstitute
-from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from scopegate.envoy import names
@@ -44,20 +44,41 @@ _RETRY_ON = "connect-failure,refused-stream,reset-before-request"
 _USUAL = (ir.USUAL_RETRIES, ir.USUAL_READ_TIMEOUT_MS)
 
 
-def entries(route: ir.Route, *, host_is_known: bool, dots_arrive: bool) -> Iterator[Route]:
-    """All entries of a route.
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a virtual host says of all of its entries.
 
-    host_is_known   they stand where only its own hosts arrive
+    host_is_known   only hosts of the route itself arrive
     dots_arrive     see `path_rewrites.joining`
+    is_open         no route here has a policy; the filters that ask are switched off for all
     """
-    match = replace(route.match, hosts=()) if host_is_known else route.match
+
+    host_is_known: bool
+    dots_arrive: bool
+    is_open: bool
+
+
+def entries(route: ir.Route, around: Surroundings) -> Iterator[Route]:
+    """All entries of a route, as they stand in a virtual host."""
+    match = replace(route.match, hosts=()) if around.host_is_known else route.match
     for number, envoy_match in enumerate(envoy_matches(match)):
-        yield from _entries(f"{route.key}/{number}", envoy_match, route, dots_arrive)
+        yield from _entries(f"{route.key}/{number}", envoy_match, route, around)
 
 
-def no_route() -> Route:
+def no_route(*, is_open: bool = False) -> Route:
     """The answer to what no route takes."""
-    return answer("no-route", RouteMatch(prefix="/"), direct_answer(404, NO_ROUTE))
+    result = Route(
+        name="no-route", match=RouteMatch(prefix="/"), direct_response=direct_answer(404, NO_ROUTE)
+    )
+    if not is_open:
+        switch_off(result)
+    return result
+
+
+def switch_off(message: Route | VirtualHost) -> None:
+    """Nobody is asked about what goes this way."""
+    for name, config in _UNASKED.items():
+        message.typed_per_filter_config[name].CopyFrom(config)
 
 
 def usual_retries() -> RetryPolicy:
@@ -73,19 +94,34 @@ def _retries(count: int, read_timeout_ms: int) -> RetryPolicy:
     )
 
 
-def _entries(key: str, match: RouteMatch, route: ir.Route, dots_arrive: bool) -> Iterator[Route]:
+def _entries(key: str, match: RouteMatch, route: ir.Route, around: Surroundings) -> Iterator[Route]:
+    for entry in _answers_first(key, match, route):
+        if not around.is_open:
+            switch_off(entry)
+        yield entry
+    for entry in _usual(key, match, route, around):
+        if route.policy_id is None and not around.is_open:
+            switch_off(entry)
+        yield entry
+
+
+def _answers_first(key: str, match: RouteMatch, route: ir.Route) -> Iterator[Route]:
+    """What is answered before anybody is asked."""
     if route.https_only:
         yield _https_wanted(f"{key}/plain", match, route.https_only)
     if route.grpc_only:
         yield from _grpc_wanted(key, match)
-    if isinstance(route.action, ir.Refuse):
-        refuse = route.action
-        refusal = direct_answer(refuse.status, refuse.message, refuse.reason)
-        yield answer(key, match, refusal, refuse.reason, route)
+
+
+def _usual(key: str, match: RouteMatch, route: ir.Route, around: Surroundings) -> Iterator[Route]:
+    action = route.action
+    if isinstance(action, ir.Refuse):
+        refusal = direct_answer(action.status, action.message, action.reason)
+        yield answer(key, match, refusal, action.reason, route)
     else:
-        for how in joining(route.match.path, route.action, dots_arrive=dots_arrive):
+        for how in joining(route.match.path, action, dots_arrive=around.dots_arrive):
             name = key if how.paths == "all" else f"{key}/{how.paths}"
-            yield _forward(name, narrowed(match, route.match.path, how), route, route.action, how)
+            yield _forward(name, narrowed(match, route.match.path, how), route, action, how)
 
 
 def _https_wanted(key: str, match: RouteMatch, wanted: ir.HttpsOnly) -> Route:
@@ -115,7 +151,7 @@ def answer(
     reason: ReasonCode | None = None,
     route: ir.Route | None = None,
 ) -> Route:
-    """An entry that answers by itself, and about which nobody is asked without a route."""
+    """An entry that answers by itself."""
     result = Route(name=key, match=match, direct_response=said)
     _describe(result, route, reason)
     return result
@@ -149,7 +185,7 @@ def _forward(
 
 
 def _describe(result: Route, route: ir.Route | None, reason: ReasonCode | None) -> None:
-    """For the policy service and the log: what this is; and whether to ask."""
+    """For the policy service and the log: what this is; for Envoy's memory what a yes rests on."""
     known: dict[str, str] = {"reason": reason or ""}
     if route is not None:
         known |= {
@@ -161,19 +197,18 @@ def _describe(result: Route, route: ir.Route | None, reason: ReasonCode | None) 
         }
     _add(result, names.METADATA, {key: text for key, text in known.items() if text})
     if route is None or route.policy_id is None:
-        for name, config in _UNASKED.items():
-            result.typed_per_filter_config[name].CopyFrom(config)
-    elif route.replay is None:
+        return
+    if route.replay is None:
         result.typed_per_filter_config[names.REMEMBER].CopyFrom(_UNASKED[names.REMEMBER])
     else:
         _add(result, names.REMEMBER, {"replay": route.replay.text(route.policy_id)})
 
 
 def _add(result: Route, namespace: str, texts: Mapping[str, str]) -> None:
-    struct = Struct()
-    for key, text in texts.items():
-        struct.fields[key].string_value = text
-    result.metadata.filter_metadata[namespace].CopyFrom(struct)
+    if texts:
+        struct = result.metadata.filter_metadata[namespace]
+        for key, text in texts.items():
+            struct.fields[key].string_value = text
 
 
 def _also(match: RouteMatch) -> RouteMatch:

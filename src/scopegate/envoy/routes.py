@@ -21,7 +21,14 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 from scopegate.envoy import names, wire
 from scopegate.envoy.answers import request_id_header, set_header
 from scopegate.envoy.guards import PathTraits, dots_are_refused, guards, header_input, traits
-from scopegate.envoy.route_entries import HOST, entries, no_route, usual_retries
+from scopegate.envoy.route_entries import (
+    HOST,
+    Surroundings,
+    entries,
+    no_route,
+    switch_off,
+    usual_retries,
+)
 from scopegate.envoy.route_hosts import by_host, domains
 from scopegate.envoy.route_matches import PORT, candidate
 from scopegate.envoy.route_tree import Branch, Candidate, arrange
@@ -60,18 +67,17 @@ class _Known:
     def __init__(self, route: ir.Route) -> None:
         self.route = route
         self.traits = traits(route.match.path)
-        self.places: dict[tuple[bool, bool], _Place] = {}
+        self.places: dict[Surroundings, _Place] = {}
 
-    def place(self, host_is_known: bool, dots_arrive: bool) -> _Place:
-        """See `route_entries.entries`."""
-        made = self.places.get((host_is_known, dots_arrive))
+    def place(self, around: Surroundings) -> _Place:
+        """Where it stands in a virtual host."""
+        made = self.places.get(around)
         if made is None:
             match = self.route.match
-            if host_is_known and match.hosts:
+            if around.host_is_known and match.hosts:
                 match = ir.RouteMatch(match.methods, (), match.path, match.headers, match.snis)
-            made_of = entries(self.route, host_is_known=host_is_known, dots_arrive=dots_arrive)
-            made = _Place(candidate(match), b"".join(map(_routes_field, made_of)))
-            self.places[host_is_known, dots_arrive] = made
+            content = b"".join(map(_routes_field, entries(self.route, around)))
+            made = self.places[around] = _Place(candidate(match), content)
         return made
 
 
@@ -118,10 +124,14 @@ def route_table(gateway: ir.Gateway, memo: TableMemo | None = None) -> RouteTabl
     front, dots_arrive = _guards(gateway, paths), not dots_are_refused(paths)
     hosts = {}
     for table in by_host(gateway.routes):
-        places = (
-            known[each.number].place(each.host_is_known, dots_arrive) for each in table.places
+        there = [known[place.number] for place in table.places]
+        is_open = all(each.route.policy_id is None for each in there)
+        around = [Surroundings(is_known, dots_arrive, is_open) for is_known in (False, True)]
+        places = tuple(
+            each.place(around[place.host_is_known])
+            for each, place in zip(there, table.places, strict=True)
         )
-        hosts[table.hosts] = _host(table.hosts, tuple(places), front, memo)
+        hosts[table.hosts] = _host(table.hosts, places, front, is_open, memo)
     memo.hosts = hosts
     head = _head().SerializeToString(deterministic=True)
     made = [head, *(each.content for each in hosts.values())]
@@ -139,7 +149,11 @@ def _known(route: ir.Route, memo: TableMemo) -> _Known:
 
 
 def _host(
-    hosts: tuple[str, ...], places: tuple[_Place, ...], front: bytes, memo: TableMemo
+    hosts: tuple[str, ...],
+    places: tuple[_Place, ...],
+    front: bytes,
+    is_open: bool,
+    memo: TableMemo,
 ) -> _KnownHost:
     """A virtual host, as a field of the RouteConfiguration."""
     found = memo.hosts.get(hosts)
@@ -155,7 +169,10 @@ def _host(
         domains=domains(hosts) if hosts else ["*"],
         retry_policy=usual_retries(),
     )
-    matcher = front + wire.field(Matcher, "on_no_match", _on_match_tree(_tree(places)))
+    if is_open:
+        switch_off(host)
+    tree = _tree(places, _NO_ROUTE[is_open])
+    matcher = front + wire.field(Matcher, "on_no_match", _on_match_tree(tree))
     content = wire.field(
         RouteConfiguration,
         "virtual_hosts",
@@ -164,17 +181,17 @@ def _host(
     return _KnownHost(front, places, content, hashlib.sha256(content).digest())
 
 
-def _tree(places: Sequence[_Place]) -> bytes:
+def _tree(places: Sequence[_Place], no_route: bytes) -> bytes:
     """A Matcher: from the beginning of the path to a list of entries."""
     tree = arrange([place.candidate for place in places])
-    rest = wire.field(Matcher, "on_no_match", _on_match_list(_listed(tree.rest, places)))
+    rest = wire.field(Matcher, "on_no_match", _on_match_list(_listed(tree.rest, places, no_route)))
     if not tree.branches:
         return rest
     branches = b"".join(
         wire.numbered(
             _MAP,
             wire.numbered(_KEY, start.encode())
-            + wire.numbered(_VALUE, _on_match_list(_listed(branch, places))),
+            + wire.numbered(_VALUE, _on_match_list(_listed(branch, places, no_route))),
         )
         for start, branch in tree.branches.items()
     )
@@ -183,10 +200,10 @@ def _tree(places: Sequence[_Place]) -> bytes:
     return wire.field(Matcher, "matcher_tree", of + by_start) + rest
 
 
-def _listed(branch: Branch, places: Sequence[_Place]) -> bytes:
+def _listed(branch: Branch, places: Sequence[_Place], no_route: bytes) -> bytes:
     """A RouteList, which Envoy does not leave: what none of its entries takes gets a 404 here."""
     content = b"".join(places[number].content for number in branch.places)
-    return content + _NO_ROUTE if branch.open_ else content
+    return content + no_route if branch.open_ else content
 
 
 def _on_match_list(routes: bytes) -> bytes:
@@ -261,7 +278,7 @@ def _request_headers() -> Iterator[HeaderValueOption]:
     )
 
 
-_NO_ROUTE = _routes_field(no_route())
+_NO_ROUTE = {is_open: _routes_field(no_route(is_open=is_open)) for is_open in (False, True)}
 _PATH_INPUT = header_input(":path").SerializeToString(deterministic=True)
 _LIST_URL = wire.field(Any, "type_url", _LIST_TYPE.encode())
 _ACTION_NAME = wire.field(TypedExtensionConfig, "name", b"routes")

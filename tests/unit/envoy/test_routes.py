@@ -47,7 +47,7 @@ def test_what_did_not_change_is_not_made_again(monkeypatch):
     made: list[str] = []
     entries = routes.entries
     monkeypatch.setattr(
-        routes, "entries", lambda route, **more: made.append(route.key) or entries(route, **more)
+        routes, "entries", lambda route, around: made.append(route.key) or entries(route, around)
     )
     memo = TableMemo()
     table = [route(number, host=f"h{number % 3}.test") for number in range(9)]
