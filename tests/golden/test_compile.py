@@ -153,12 +153,13 @@ def show_host(host: dict[str, Any], known: list[dict[str, Any]]) -> dict[str, An
         new += [entry for entry in map(short, listed) if "/" in entry["name"]]
     shown = [entry for number, entry in enumerate(new) if entry not in [*known, *new[:number]]]
     known += shown
-    return {"domains": host["domains"], "tree": places, "entries": shown}
+    of_all = {key: host[key] for key in ("domains", "typed_per_filter_config") if key in host}
+    return {**short(of_all), "tree": places, "entries": shown}
 
 
 def short(entry: dict[str, Any]) -> dict[str, Any]:
-    """A route with one word in place of the filters that it switches off."""
-    if len(entry.get("typed_per_filter_config", ())) == 3:
+    """A route or virtual host with one word in place of the filters that it switches off."""
+    if len(entry.get("typed_per_filter_config", ())) == 4:
         entry["typed_per_filter_config"] = "nothing is asked"
     return entry
 

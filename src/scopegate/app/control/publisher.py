@@ -19,11 +19,11 @@ from scopegate.app.control.issuer_book import IssuerBook
 from scopegate.app.control.last_good import LastGood
 from scopegate.app.control.policy_files import PolicyFiles
 from scopegate.app.reasons import ControlFinding
-from scopegate.compile.gateway import Compiled
+from scopegate.compile.gateway import Compiled, CompileMemo
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Snapshot
 from scopegate.envoy.ads import AdsServer, PublishOutcome
-from scopegate.envoy.resources import Resources, gateway_resources
+from scopegate.envoy.resources import ResourceMemo, Resources, gateway_resources
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import Gateway
 from scopegate.plugins.built import BuiltPlugin, issuer_requests
@@ -38,7 +38,7 @@ RETRY_S = 1.0
 
 _ENDING = PublishResult("pending", "control ends; the next one publishes it")
 
-Compile = Callable[[Snapshot, Mapping[str, Mapping[str, Any]]], Compiled]
+Compile = Callable[[Snapshot, Mapping[str, Mapping[str, Any]], CompileMemo], Compiled]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ class Publisher:
         self._good: _Published | None = None
         self._refusal: ProxyRefusal | None = None
         self._serves = False
+        self._memos = CompileMemo(), ResourceMemo()
 
     @property
     def is_ready(self) -> bool:
@@ -135,15 +136,17 @@ class Publisher:
         try:
             snapshot = await self._store.snapshot()
             self._issuers.want(issuer_requests(snapshot.plugins.values(), self._plugins))
-            compiled = self._compile(snapshot, self._issuers.facts())
+            compiling, telling = self._memos
+            compiled = self._compile(snapshot, self._issuers.facts(), compiling)
             used = self._files.write(compiled.gateway)
-            resources = gateway_resources(compiled.gateway, self._envoy)
+            resources = gateway_resources(compiled.gateway, self._envoy, telling)
         except (StoreUnavailable, OSError) as problem:
             logger().error("configuration not published", detail=str(problem))
             asyncio.get_running_loop().call_later(RETRY_S, self.wake)
             return PublishResult("pending", "the configuration cannot be read or written just now")
         except Exception as problem:  # noqa: BLE001 - told, and the last good one stays
             # A fault of ours in one entity must not end the publishing of all others.
+            self._memos = CompileMemo(), ResourceMemo()
             logger().exception("configuration cannot be compiled", error=type(problem).__name__)
             self._refusal = ProxyRefusal("it cannot be compiled; the log has the fault")
             return PublishResult("rejected", str(self._refusal))
