@@ -1,20 +1,18 @@
-"""What no route may see: tunnels, hosts and paths that somebody may read differently.
+"""What no route may see: hosts and paths that somebody may read differently (ADR 0011).
 
-They are looked at once per request, before the tree of routes (ADR 0011).
+The first filter of the chain looks at them, once per request. Its rules come with the route table,
+because a route's own path may allow what is refused elsewhere, and stand there once for all hosts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from envoy.config.route.v3.route_components_pb2 import Route, RouteMatch
-from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
-from xds.core.v3.extension_pb2 import TypedExtensionConfig
-from xds.type.matcher.v3.matcher_pb2 import Matcher
-from xds.type.matcher.v3.regex_pb2 import RegexMatcher
-from xds.type.matcher.v3.string_pb2 import StringMatcher
+from envoy.config.rbac.v3 import rbac_pb2
+from envoy.config.rbac.v3.rbac_pb2 import Permission, Policy, Principal
+from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC, RBACPerRoute
 
 from scopegate.envoy.ambiguous_paths import (
     AMBIGUOUS,
@@ -22,11 +20,9 @@ from scopegate.envoy.ambiguous_paths import (
     PATH_PARAMETERS,
     TRAILING_DOTS,
 )
-from scopegate.envoy.answers import direct_answer
-from scopegate.envoy.messages import packed
 from scopegate.envoy.path_rewrites import anchored, names_encoded
 from scopegate.envoy.reasons import EnvoyReason
-from scopegate.envoy.route_entries import answer, switch_off
+from scopegate.envoy.route_matches import header_regex
 from scopegate.ir import gateway as ir
 
 PATH = "x-forwarded-path"
@@ -37,8 +33,6 @@ _WELL_FORMED_HOST = r"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+
 # A regex that looks at no second segment: no slash but the first, and nothing that could be one.
 _ONE_SEGMENT = re.compile(r"/(?:[A-Za-z0-9_~()|?*+{},$-]|\[[A-Za-z0-9_-]+\]|\\[dw.])*")
 _SLASHES, _PARAMETERS = "/\\", ";"
-
-_Predicate = Matcher.MatcherList.Predicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,27 +60,40 @@ def traits(path: ir.PathMatch | None) -> PathTraits:
     )
 
 
-def guards(
+def guard() -> RBAC:
+    """The filter. It has no rules of its own: without a route table there are no routes."""
+    return RBAC()
+
+
+def rules(gateway: ir.Gateway, paths: Sequence[PathTraits]) -> RBACPerRoute:
+    """What is refused, by the reason. `paths`: those of all routes."""
+    anybody = [Principal(any=True)]
+    policies = {
+        str(reason): Policy(permissions=permissions, principals=anybody)
+        for reason, permissions in _refused(gateway, paths).items()
+    }
+    return RBACPerRoute(
+        rbac=RBAC(rules=rbac_pb2.RBAC(action=rbac_pb2.RBAC.DENY, policies=policies))
+    )
+
+
+def _refused(
     gateway: ir.Gateway, paths: Sequence[PathTraits]
-) -> Iterator[tuple[Matcher.MatcherList.Predicate, Route]]:
-    """What is refused, and with which answer. `paths`: those of all routes."""
-    # A tunnel has no path, and is matched by nothing else.
-    tunnel = RouteMatch(connect_matcher=RouteMatch.ConnectMatcher())
-    refusal = _bad_request("tunnel", EnvoyReason.UPGRADE_UNSUPPORTED, tunnel)
-    yield header_is(":method", "CONNECT"), refusal
-    odd_host = _Predicate(not_matcher=header_matches(":authority", _WELL_FORMED_HOST))
-    yield odd_host, _bad_request("host-malformed", EnvoyReason.HOST_MALFORMED)
-    ambiguous = header_matches(PATH, AMBIGUOUS)
-    yield ambiguous, _bad_request("path-ambiguous", EnvoyReason.PATH_AMBIGUOUS)
+) -> Mapping[EnvoyReason, list[Permission]]:
+    odd_host = header_regex(":authority", _WELL_FORMED_HOST, invert=True)
+    refused = {
+        EnvoyReason.HOST_MALFORMED: [Permission(header=odd_host)],
+        EnvoyReason.PATH_AMBIGUOUS: [_path_is(AMBIGUOUS)],
+    }
     if dots_are_refused(paths):
-        trailing = header_matches(PATH, TRAILING_DOTS)
-        yield trailing, _bad_request("path-trailing-dots", EnvoyReason.PATH_AMBIGUOUS)
+        refused[EnvoyReason.PATH_AMBIGUOUS].append(_path_is(TRAILING_DOTS))
     if gateway.escaped_slashes == "refuse":
-        slash = _unless_named(ESCAPED_SLASH, (each.slashes for each in paths))
-        yield slash, _bad_request("path-escaped-slash", EnvoyReason.PATH_ESCAPED_SLASH)
+        own = (each.slashes for each in paths)
+        refused[EnvoyReason.PATH_ESCAPED_SLASH] = [_unless_named(ESCAPED_SLASH, own)]
     if gateway.path_parameters == "refuse":
-        parameters = _unless_named(PATH_PARAMETERS, (each.parameters for each in paths))
-        yield parameters, _bad_request("path-parameters", EnvoyReason.PATH_PARAMETERS)
+        own = (each.parameters for each in paths)
+        refused[EnvoyReason.PATH_PARAMETERS] = [_unless_named(PATH_PARAMETERS, own)]
+    return refused
 
 
 def dots_are_refused(paths: Iterable[PathTraits]) -> bool:
@@ -94,47 +101,21 @@ def dots_are_refused(paths: Iterable[PathTraits]) -> bool:
     return any(each.goes_deeper for each in paths)
 
 
-def header_input(name: str) -> TypedExtensionConfig:
-    """The value of a request header, as something to be matched."""
-    content = packed(HttpRequestHeaderMatchInput(header_name=name))
-    return TypedExtensionConfig(name=name.removeprefix(":"), typed_config=content)
+def _path_is(pattern: str) -> Permission:
+    return Permission(header=header_regex(PATH, pattern))
 
 
-def header_is(name: str, value: str) -> Matcher.MatcherList.Predicate:
-    """A header has this value."""
-    return _header(name, StringMatcher(exact=value))
-
-
-def header_matches(name: str, pattern: str) -> Matcher.MatcherList.Predicate:
-    """A header is there and matched as a whole."""
-    engine = RegexMatcher.GoogleRE2()
-    matcher = RegexMatcher(google_re2=engine, regex=pattern)
-    return _header(name, StringMatcher(safe_regex=matcher))
-
-
-def _header(name: str, matcher: StringMatcher) -> Matcher.MatcherList.Predicate:
-    single = _Predicate.SinglePredicate(input=header_input(name), value_match=matcher)
-    return _Predicate(single_predicate=single)
-
-
-def _unless_named(pattern: str, named: Iterable[str | None]) -> Matcher.MatcherList.Predicate:
+def _unless_named(pattern: str, named: Iterable[str | None]) -> Permission:
     """What matches the pattern, but for paths of routes that name one of its characters."""
-    found = header_matches(PATH, pattern)
+    found = _path_is(pattern)
     own = sorted({each for each in named if each is not None})
     if not own:
         return found
-    others = _Predicate(not_matcher=header_matches(PATH, f"(?:{'|'.join(own)}).*"))
-    return _Predicate(and_matcher=_Predicate.PredicateList(predicate=[found, others]))
+    others = Permission(not_rule=_path_is(f"(?:{'|'.join(own)}).*"))
+    return Permission(and_rules=Permission.Set(rules=[found, others]))
 
 
 def _goes_deeper(path: ir.PathMatch) -> bool:
     if path.kind == "regex":
         return _ONE_SEGMENT.fullmatch(path.value) is None
     return re.search("/|%2F|%5C", path.value[1:]) is not None
-
-
-def _bad_request(key: str, reason: EnvoyReason, match: RouteMatch | None = None) -> Route:
-    said = direct_answer(400, "Bad request", reason)
-    result = answer(key, match or RouteMatch(prefix="/"), said, reason)
-    switch_off(result)
-    return result

@@ -52,6 +52,7 @@ from scopegate.envoy.answers import (
 )
 from scopegate.envoy.arrival import on_arrival
 from scopegate.envoy.filters import extension_types, host_without_port, no_trailers
+from scopegate.envoy.guards import guard
 from scopegate.envoy.messages import duration, packed
 from scopegate.envoy.reasons import EnvoyReason
 from scopegate.envoy.routes import table_name
@@ -162,6 +163,7 @@ def _connection_manager(
 
 
 def _http_filters() -> Iterator[hcm.HttpFilter]:
+    yield hcm.HttpFilter(name=names.GUARD, typed_config=packed(guard()))
     yield hcm.HttpFilter(name=names.HOST, typed_config=packed(host_without_port()))
     yield hcm.HttpFilter(name=names.TRAILERS, typed_config=packed(no_trailers()))
     for name, type_url in extension_types().items():

@@ -12,18 +12,24 @@ from dataclasses import dataclass, field
 from operator import is_
 
 from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
-from envoy.config.route.v3.route_components_pb2 import Route, RouteList, VirtualHost
+from envoy.config.route.v3.route_components_pb2 import Route, RouteList, RouteMatch, VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBACPerRoute
+from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
 from google.protobuf.any_pb2 import Any
 from xds.core.v3.extension_pb2 import TypedExtensionConfig
 from xds.type.matcher.v3.matcher_pb2 import Matcher
+from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from scopegate.envoy import names, wire
-from scopegate.envoy.answers import request_id_header, set_header
-from scopegate.envoy.guards import PathTraits, dots_are_refused, guards, header_input, traits
+from scopegate.envoy.answers import direct_answer, request_id_header, set_header
+from scopegate.envoy.guards import dots_are_refused, rules, traits
+from scopegate.envoy.messages import packed
+from scopegate.envoy.reasons import EnvoyReason
 from scopegate.envoy.route_entries import (
     HOST,
     Surroundings,
+    answer,
     entries,
     no_route,
     switch_off,
@@ -85,7 +91,6 @@ class _Known:
 class _KnownHost:
     """A virtual host that was made of these."""
 
-    front: bytes
     places: tuple[_Place, ...]
     content: bytes
     digest: bytes
@@ -121,7 +126,7 @@ def route_table(gateway: ir.Gateway, memo: TableMemo | None = None) -> RouteTabl
     known = [_known(route, memo) for route in gateway.routes]
     memo.routes = {each.route.key: each for each in known}
     paths = [each.traits for each in known]
-    front, dots_arrive = _guards(gateway, paths), not dots_are_refused(paths)
+    dots_arrive = not dots_are_refused(paths)
     hosts = {}
     for table in by_host(gateway.routes):
         there = [known[place.number] for place in table.places]
@@ -131,9 +136,9 @@ def route_table(gateway: ir.Gateway, memo: TableMemo | None = None) -> RouteTabl
             each.place(around[place.host_is_known])
             for each, place in zip(there, table.places, strict=True)
         )
-        hosts[table.hosts] = _host(table.hosts, places, front, is_open, memo)
+        hosts[table.hosts] = _host(table.hosts, places, is_open, memo)
     memo.hosts = hosts
-    head = _head().SerializeToString(deterministic=True)
+    head = _head(rules(gateway, paths)).SerializeToString(deterministic=True)
     made = [head, *(each.content for each in hosts.values())]
     digest = hashlib.sha256(head)
     for each in hosts.values():
@@ -151,7 +156,6 @@ def _known(route: ir.Route, memo: TableMemo) -> _Known:
 def _host(
     hosts: tuple[str, ...],
     places: tuple[_Place, ...],
-    front: bytes,
     is_open: bool,
     memo: TableMemo,
 ) -> _KnownHost:
@@ -159,7 +163,6 @@ def _host(
     found = memo.hosts.get(hosts)
     if (
         found is not None
-        and found.front == front
         and len(found.places) == len(places)
         and all(map(is_, found.places, places))
     ):
@@ -172,13 +175,13 @@ def _host(
     if is_open:
         switch_off(host)
     tree = _tree(places, _NO_ROUTE[is_open])
-    matcher = front + wire.field(Matcher, "on_no_match", _on_match_tree(tree))
+    matcher = _TUNNELS + wire.field(Matcher, "on_no_match", _on_match_tree(tree))
     content = wire.field(
         RouteConfiguration,
         "virtual_hosts",
         host.SerializeToString(deterministic=True) + wire.field(VirtualHost, "matcher", matcher),
     )
-    return _KnownHost(front, places, content, hashlib.sha256(content).digest())
+    return _KnownHost(places, content, hashlib.sha256(content).digest())
 
 
 def _tree(places: Sequence[_Place], no_route: bytes) -> bytes:
@@ -220,24 +223,36 @@ def _routes_field(route: Route) -> bytes:
     return wire.field(RouteList, "routes", route.SerializeToString(deterministic=True))
 
 
-def _guards(gateway: ir.Gateway, paths: Sequence[PathTraits]) -> bytes:
-    """Fields of a Matcher that goes on to the tree with what none of them is for."""
-    matchers = [
-        Matcher.MatcherList.FieldMatcher(
-            predicate=predicate,
-            on_match=Matcher.OnMatch.FromString(_on_match_list(_routes_field(refusal))),
-        )
-        for predicate, refusal in guards(gateway, paths)
-    ]
-    matcher = Matcher(matcher_list=Matcher.MatcherList(matchers=matchers))
+def _tunnels() -> bytes:
+    """Fields of a Matcher: a tunnel has no path, and nothing else may match it."""
+    match = RouteMatch(connect_matcher=RouteMatch.ConnectMatcher())
+    reason = EnvoyReason.UPGRADE_UNSUPPORTED
+    refusal = answer("tunnel", match, direct_answer(400, "Bad request", reason), reason)
+    switch_off(refusal)
+    predicate = Matcher.MatcherList.Predicate
+    is_tunnel = predicate.SinglePredicate(
+        input=header_input(":method"), value_match=StringMatcher(exact="CONNECT")
+    )
+    first = Matcher.MatcherList.FieldMatcher(
+        predicate=predicate(single_predicate=is_tunnel),
+        on_match=Matcher.OnMatch.FromString(_on_match_list(_routes_field(refusal))),
+    )
+    matcher = Matcher(matcher_list=Matcher.MatcherList(matchers=[first]))
     return bytes(matcher.SerializeToString(deterministic=True))
 
 
-def _head() -> RouteConfiguration:
-    """What is the same whatever the routes are."""
+def header_input(name: str) -> TypedExtensionConfig:
+    """The value of a request header, as something to be matched."""
+    content = packed(HttpRequestHeaderMatchInput(header_name=name))
+    return TypedExtensionConfig(name=name.removeprefix(":"), typed_config=content)
+
+
+def _head(guard: RBACPerRoute) -> RouteConfiguration:
+    """What holds for all routes."""
     return RouteConfiguration(
         name=TABLE,
         ignore_port_in_host_matching=True,
+        typed_per_filter_config={names.GUARD: packed(guard)},
         request_headers_to_add=list(_request_headers()),
         request_headers_to_remove=[
             names.PROTOCOL,
@@ -278,7 +293,8 @@ def _request_headers() -> Iterator[HeaderValueOption]:
     )
 
 
-_NO_ROUTE = {is_open: _routes_field(no_route(is_open=is_open)) for is_open in (False, True)}
-_PATH_INPUT = header_input(":path").SerializeToString(deterministic=True)
 _LIST_URL = wire.field(Any, "type_url", _LIST_TYPE.encode())
 _ACTION_NAME = wire.field(TypedExtensionConfig, "name", b"routes")
+_PATH_INPUT = header_input(":path").SerializeToString(deterministic=True)
+_NO_ROUTE = {is_open: _routes_field(no_route(is_open=is_open)) for is_open in (False, True)}
+_TUNNELS = _tunnels()
