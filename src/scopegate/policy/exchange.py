@@ -6,7 +6,6 @@ clients send before anything else, so what arrives here is Envoy's.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,8 @@ from typing import Any
 from scopegate.ir import policy_dialogue as dialogue
 from scopegate.plugins.access import Body, Continue, Header, Request
 
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5 allows the tab
+# In UTF-8 each is one byte, and no other character has it. RFC 9110 §5.5 allows the tab.
+_CONTROLS = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
 _ENVOYS_OWN = (b"x-scopegate-", b"x-envoy-")
 _FAILURES_FROM = 500
 _NOT_THE_CLIENTS = frozenset({b"host", b"content-length"})
@@ -162,7 +162,8 @@ def _encoded(headers: Iterable[Header]) -> list[WireHeader]:
     """
     encoded: list[WireHeader] = []
     for name, value in headers:
-        if _CONTROL.search(value):
+        octets = value.encode()
+        if len(octets.translate(None, _CONTROLS)) != len(octets):
             raise ValueError(f"a control character in the value of {name}")
-        encoded.append((name.encode("latin-1"), value.encode("utf-8")))
+        encoded.append((name.encode("latin-1"), octets))
     return encoded

@@ -34,6 +34,8 @@ IDENTITY_HEADERS = frozenset(
     }
 )
 
+_CONTROLS = bytes([*range(0x20), 0x7F])
+
 FindKey = Callable[[str], Mapping[str, Any] | None]
 
 
@@ -161,7 +163,9 @@ def sendable(headers: Iterable[Header]) -> tuple[list[Header], list[LogLine]]:
 
 
 def _is_sendable(value: str) -> bool:
-    return all(character >= " " and character != "\x7f" for character in value)
+    # In UTF-8 a control character is one byte, and no other character has it. Tokens are long.
+    octets = value.encode("utf-8", "surrogatepass")
+    return len(octets.translate(None, _CONTROLS)) == len(octets)
 
 
 def _encoded(value: Any) -> str:
