@@ -64,8 +64,8 @@ def authorization_url(
 ) -> str:
     """The URL to send the browser to.
 
-    extra   further parameters (`login_hint`, `prompt` …); none of them can override ours or what
-            stands in the endpoint's own query
+    extra   further parameters (`login_hint`, `prompt` …), of one name the first; none of them can
+            override ours or what stands in the endpoint's own query
     """
     parameters: list[Parameter] = [
         ("response_type", "code"),

@@ -17,8 +17,14 @@ class SessionReason(ReasonCode):
         "The session cookie was not sealed by this gateway for this plugin, or was changed.",
         "Usual after a change of `session_secret`, of the client, or of anything else that a "
         "login rests on: log in again. Where plugins share a cookie name on a host, give each its "
-        "`session_cookie_name`, or the same issuer, client and secret. With `session_bind`: the "
-        "browser's address, scheme or user agent changed.",
+        "`session_cookie_name`, or the same issuer, client, scopes and secret.",
+    )
+    SESSION_BOUND_ELSEWHERE = (
+        "session_bound_elsewhere",
+        401,
+        "What `session_bind` names is not what it was when the session cookie was written.",
+        "The browser's address, scheme or user agent changed: log in again. If it happens often, "
+        "take out of `session_bind` what changes. Otherwise somebody uses a copied cookie.",
     )
     SESSION_ABSOLUTE_TIMEOUT = (
         "session_absolute_timeout",

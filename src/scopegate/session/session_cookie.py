@@ -1,13 +1,15 @@
 """The session cookie: from a Cookie header to a session and back.
 
-What the cookie is bound to goes into the authentication code, so that a cookie of another name,
-audience, binding or browser is simply not a session: it does not open.
+Name, audience and binding go into the authentication code, so that a cookie of another one is
+simply not a session: it does not open. What `session_bind` names is sealed as a mark before the
+session instead: where it differs the session is good for nothing but to be ended.
 """
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scopegate.session.cookies import (
     CookieSettings,
@@ -28,10 +30,13 @@ from scopegate.session.session import (
     ClockState,
     Session,
     Timeouts,
+    Tokens,
     check_clocks,
     decode_session,
     encode_session,
 )
+
+_MARK_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +89,12 @@ class SessionCookie:
         sealed = read_chunked(cookie_header, self._settings.name)
         if sealed is None:
             return NoSession(None)
-        session = self._unsealed(sealed, bound, now_s)
-        if session is None:
+        unsealed = self._unsealed(sealed, bound, now_s)
+        if unsealed is None:
             return NoSession(SessionReason.SESSION_NOT_AUTHENTIC)
+        session, is_bound_here = unsealed
+        if not is_bound_here:
+            return NoSession(SessionReason.SESSION_BOUND_ELSEWHERE)
         clocks = check_clocks(session, self._timeouts, now_s)
         if clocks.expired is not None:
             return NoSession(clocks.expired.value)
@@ -103,16 +111,28 @@ class SessionCookie:
     ) -> Session | None:
         """The session that the cookie was written for, whatever the clocks say: to end it.
 
-        Raises CookieRepeated.
+        Where `bound` differs it comes without its tokens: whoever has only the cookie must not get
+        them. Raises CookieRepeated.
         """
         sealed = read_chunked(cookie_header, self._settings.name)
-        return self._unsealed(sealed, bound, now_s) if sealed is not None else None
+        unsealed = self._unsealed(sealed, bound, now_s) if sealed is not None else None
+        if unsealed is None:
+            return None
+        session, is_bound_here = unsealed
+        return session if is_bound_here else replace(session, tokens=Tokens())
 
-    def _unsealed(self, sealed: str, bound: Mapping[str, str], now_s: int) -> Session | None:
-        plaintext = self._ring.unseal(
-            sealed, Purpose.SESSION, self._associated_data(bound), now_s=now_s
-        )
-        return decode_session(plaintext) if plaintext is not None else None
+    def _unsealed(
+        self, sealed: str, bound: Mapping[str, str], now_s: int
+    ) -> tuple[Session, bool] | None:
+        """The session, and whether `bound` is what it was saved with."""
+        plaintext = self._ring.unseal(sealed, Purpose.SESSION, self._associated_data, now_s=now_s)
+        if plaintext is None:
+            return None
+        session = decode_session(plaintext[_MARK_BYTES:])
+        if session is None:
+            return None
+        mark = plaintext[:_MARK_BYTES]
+        return session, hmac.compare_digest(mark, _mark(session, bound))
 
     def save(
         self,
@@ -129,12 +149,12 @@ class SessionCookie:
         """
         if session.audience != self._audience:
             raise ValueError(f"audience: {session.audience!r}; this cookie is {self._audience!r}'s")
-        plaintext = encode_session(session)
+        plaintext = _mark(session, bound) + encode_session(session)
         try:
             sealed = self._ring.seal(
                 plaintext,
                 Purpose.SESSION,
-                self._associated_data(bound),
+                self._associated_data,
                 random_bytes=random_bytes,
             )
         except TooLargeToSeal:
@@ -148,6 +168,12 @@ class SessionCookie:
         """
         return expire_chunked(self._settings, cookie_header, https=https)
 
-    def _associated_data(self, bound: Mapping[str, str]) -> bytes:
-        pairs = [text for pair in sorted(bound.items()) for text in pair]
-        return associated(self._settings.name, self._audience, self._binding, *pairs)
+    @property
+    def _associated_data(self) -> bytes:
+        return associated(self._settings.name, self._audience, self._binding)
+
+
+def _mark(session: Session, bound: Mapping[str, str]) -> bytes:
+    """Of the bound names and values, for this session alone."""
+    pairs = [text for pair in sorted(bound.items()) for text in pair]
+    return hmac.digest(session.id.encode(), associated(*pairs), "sha256")

@@ -167,11 +167,12 @@ async def test_form_post_takes_no_answer_from_the_query(world: World) -> None:
 
 async def test_arguments_of_the_client_go_along_but_never_override_ours(world: World) -> None:
     plugin = await world.plugin(
-        authorization_query_args_client=["login_hint"],
+        authorization_query_args_client=["login_hint", "prompt"],
         authorization_query_args_names=["prompt"],
         authorization_query_args_values=["login"],
     )
-    start = await world.visitor(plugin).start_login("/oidc?login_hint=me&redirect_uri=https://x")
+    target = "/oidc?login_hint=me&prompt=none&redirect_uri=https://x"
+    start = await world.visitor(plugin).start_login(target)
     query = query_of(start.location)
     assert (query["login_hint"], query["prompt"]) == (["me"], ["login"])
     assert query["redirect_uri"] == ["http://localhost:8000/oidc"]

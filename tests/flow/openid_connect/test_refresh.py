@@ -242,6 +242,31 @@ async def test_a_refresh_token_of_the_client_is_a_credential_where_it_has_a_name
     refused(await unnamed.fetch("/oidc", refresh_token=token), 401, "no_credential")
 
 
+@pytest.mark.parametrize("scopes", [["openid"], ["profile"]], ids=["id token", "access token"])
+async def test_a_refresh_token_of_an_old_login_lets_nobody_in(
+    world: World, scopes: list[str]
+) -> None:
+    visitor = await logged_in(
+        world, scopes=scopes, upstream_refresh_token_header="x-refresh", max_age=60
+    )
+    token = upstream(await visitor.get("/oidc"))["x-refresh"]
+    plugin = await world.plugin(scopes=scopes, refresh_token_param_name="refresh_token", max_age=60)
+    world.clock.advance(61)
+    program = world.visitor(plugin)
+    refused(await program.fetch("/oidc", refresh_token=token), 401, "login_too_old")
+    assert not program.has_session
+
+
+@pytest.mark.parametrize("scopes", [["openid"], ["profile"]], ids=["id token", "access token"])
+async def test_a_session_that_began_in_time_is_refreshed_when_its_login_is_old(
+    world: World, scopes: list[str]
+) -> None:
+    visitor = await logged_in(world, scopes=scopes, max_age=60)
+    world.clock.advance(TOKEN_LIFE_S)
+    allowed(await visitor.get("/oidc"))
+    assert refreshes(world) == 1
+
+
 async def test_a_session_does_not_care_who_else_refreshes(world: World) -> None:
     """Every session has its own flight: one that is refused does not end another."""
     one, two = await logged_in(world), world.visitor(await world.plugin(leeway=10), "other")

@@ -13,6 +13,7 @@ from scopegate_demo.idp import DemoIdp, Fault, Signature
 from support.login import Callback
 from support.plugin_dialogue import (
     HOST,
+    NOW_S,
     WITH_SCOPE,
     WITHOUT_SCOPE,
     World,
@@ -148,6 +149,26 @@ async def test_a_login_older_than_max_age_is_refused(world: World) -> None:
     visitor = world.visitor(await world.plugin(max_age=60))
     world.idp.behaviour.id_token.set["auth_time"] = world.clock.now_s - 61
     refused(await visitor.log_in(), 401, "login_too_old")
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "reason"),
+    [
+        (lambda idp: idp.behaviour.access_token.set.update(auth_time=NOW_S - 61), "login_too_old"),
+        (lambda idp: idp.behaviour.access_token.without.append("auth_time"), "auth_time_missing"),
+        (lambda idp: idp.behaviour.token_answer.set.update(access_token="x"), "auth_time_missing"),
+    ],
+    ids=["old", "not told", "opaque"],
+)
+async def test_without_an_id_token_the_access_token_says_how_old_the_login_is(
+    world: World, misbehave: Misbehave, reason: str
+) -> None:
+    visitor = world.visitor(await world.plugin(max_age=60, scopes=["profile"]))
+    allowed(await visitor.log_in())
+    misbehave(world.idp)
+    visitor.cookies.clear()
+    refused(await visitor.log_in(), 401, reason)
+    assert not visitor.has_session
 
 
 @pytest.mark.parametrize("state", ["forged", "", "A" * 5000], ids=["forged", "empty", "oversized"])

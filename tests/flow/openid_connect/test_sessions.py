@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -154,16 +155,41 @@ async def test_another_secret_is_another_world(world: World) -> None:
 async def test_a_bound_session_opens_only_where_it_was_made(world: World, bound: str) -> None:
     visitor = await logged_in(world, session_bind=[bound])
     allowed(await visitor.get("/oidc"))
+    elsewhere, headers = moved(visitor, bound)
+    refused(await elsewhere.fetch("/oidc", **headers), 401, "session_bound_elsewhere")
+
+
+def moved(visitor: Visitor, bound: str) -> tuple[Visitor, dict[str, str]]:
+    """The same cookies where what is bound differs, and the headers that make it so."""
     elsewhere = visitor.copy()
-    headers = {}
     match bound:
         case "ip":
             elsewhere.client_ip = "192.0.2.2"
         case "scheme":
             elsewhere.scheme = "https"
         case _:
-            headers = {"user_agent": "another"}
-    refused(await elsewhere.fetch("/oidc", **headers), 401, "session_not_authentic")
+            return elsewhere, {"user_agent": "another"}
+    return elsewhere, {}
+
+
+@pytest.mark.parametrize("bound", ["ip", "scheme", "user-agent"])
+async def test_who_moved_can_still_log_out(world: World, bound: str) -> None:
+    config = {"logout_query_arg": "logout", "logout_methods": ["GET"]}
+    visitor = await logged_in(world, session_bind=[bound], **config)
+    elsewhere, headers = moved(visitor, bound)
+    answer = redirected(await elsewhere.get("/oidc?logout=1", **headers), "logout")
+    # A copied cookie alone must not show the ID token of its owner.
+    assert "id_token_hint" not in answer.location
+    assert elsewhere.cookies == {}
+    refused(await visitor.fetch("/oidc"), 401, "session_ended")
+
+
+async def test_the_second_login_of_who_moved_ends_the_first_session(world: World) -> None:
+    visitor = await logged_in(world, session_bind=["ip"])
+    former = visitor.copy()
+    visitor.client_ip = "192.0.2.2"
+    allowed(await visitor.log_in())
+    refused(await former.fetch("/oidc"), 401, "session_ended")
 
 
 async def test_an_unbound_session_opens_anywhere(world: World) -> None:
@@ -178,11 +204,13 @@ async def test_an_unbound_session_opens_anywhere(world: World) -> None:
         {"verify_claims": False},
         {"ssl_verify": False},
         {"require_proof_key_for_code_exchange": False},
+        {"scopes": ["profile"]},
+        {"authorization_query_args_client": ["acr_values"]},
     ],
     ids=lambda lax: next(iter(lax)),
 )
 async def test_a_session_of_a_lax_configuration_does_not_open_a_strict_one(
-    world: World, lax: dict[str, bool]
+    world: World, lax: dict[str, object]
 ) -> None:
     visitor = await logged_in(world, **lax)
     visitor.plugin = await world.plugin()
@@ -271,6 +299,47 @@ async def test_a_token_that_names_nobody_begins_no_session(world: World) -> None
     visitor = world.visitor(await world.plugin())
     token = world.idp.access_token("Blog_with_scope", TokenEdit(without=["sub"]))
     allowed(await visitor.fetch("/oidc", authorization=f"Bearer {token}"))
+    assert not visitor.has_session
+
+
+@pytest.mark.parametrize("place", ["header", "cookie", "query", "form", "json"])
+async def test_a_token_that_a_link_can_hold_begins_no_session(world: World, place: str) -> None:
+    """Login CSRF: the visitor would go on in the name of whoever wrote the link."""
+    plugin = await world.plugin(
+        bearer_token_param_type=["header", "query", "body", "cookie"],
+        bearer_token_cookie_name="jwt",
+    )
+    visitor = world.visitor(plugin)
+    token = world.idp.access_token("Blog_with_scope")
+    match place:
+        case "header":
+            answer = await visitor.get("/oidc", authorization=f"Bearer {token}")
+        case "cookie":
+            visitor.cookies["jwt"] = token
+            answer = await visitor.get("/oidc")
+        case "query":
+            answer = await visitor.get(f"/oidc?access_token={token}")
+        case "form":
+            answer = await visitor.post("/oidc", {"access_token": token})
+        case _:
+            headers = SCRIPT | {"content-type": "application/json"}
+            body = json.dumps({"access_token": token}).encode()
+            answer = await visitor.send("POST", "/oidc", headers, body)
+    assert allowed(answer).subject == world.idp.realm.user("Blog_with_scope").sub
+    assert visitor.has_session is (place in ("header", "cookie"))
+
+
+@pytest.mark.parametrize("place", ["query", "body"])
+async def test_a_refresh_token_that_a_link_can_hold_begins_no_session(
+    world: World, place: str
+) -> None:
+    config = {"upstream_refresh_token_header": "x-refresh"}
+    token = upstream(await (await logged_in(world, **config)).get("/oidc"))["x-refresh"]
+    visitor = world.visitor(await world.plugin(refresh_token_param_name="refresh_token"))
+    if place == "query":
+        allowed(await visitor.get(f"/oidc?refresh_token={token}"))
+    else:
+        allowed(await visitor.post("/oidc", {"refresh_token": token}))
     assert not visitor.has_session
 
 

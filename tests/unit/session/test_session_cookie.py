@@ -5,8 +5,8 @@ import pytest
 
 from scopegate.session.cookies import CookieRepeated, CookieSettings, SessionTooLarge
 from scopegate.session.reasons import SessionReason
-from scopegate.session.sealing import RingKey
-from scopegate.session.session import Clock, Session, Timeouts, Tokens
+from scopegate.session.sealing import Purpose, RingKey, associated
+from scopegate.session.session import Clock, Session, Timeouts, Tokens, encode_session
 from scopegate.session.session_cookie import NoSession, OpenSession, SessionCookie
 from unit.session.examples import (
     NOW_S,
@@ -19,6 +19,7 @@ from unit.session.examples import (
     ring,
 )
 
+BOUND_ELSEWHERE = NoSession(SessionReason.SESSION_BOUND_ELSEWHERE)
 NOT_AUTHENTIC = NoSession(SessionReason.SESSION_NOT_AUTHENTIC)
 BOUND = {"ip": "192.0.2.1", "user-agent": "Firefox"}
 
@@ -107,7 +108,19 @@ def test_a_session_under_another_cookie_name_does_not_open() -> None:
     ],
 )
 def test_a_copied_cookie_does_not_open_where_it_is_not_bound(bound: dict[str, str]) -> None:
-    assert a_cookie().open(saved().header, bound=bound, now_s=NOW_S) == NOT_AUTHENTIC
+    header = saved().header
+    assert a_cookie().open(header, bound=bound, now_s=NOW_S) == BOUND_ELSEWHERE
+    # It can be ended there, and that is all: nothing is to be learned from it.
+    ended = a_cookie().authentic(header, bound=bound, now_s=NOW_S)
+    assert ended == a_session(tokens=Tokens())
+
+
+def test_a_cookie_of_the_format_without_a_mark_is_no_session() -> None:
+    data = associated("session", "default", "issuer and client")
+    sealed = ring().seal(
+        encode_session(a_session()), Purpose.SESSION, data, random_bytes=random_source()
+    )
+    assert a_cookie().open(f"session=1{sealed}", bound={}, now_s=NOW_S) == NOT_AUTHENTIC
 
 
 def test_the_order_of_the_bound_properties_does_not_matter() -> None:

@@ -60,6 +60,10 @@ from scopegate.reason_code import ReasonCode
 from scopegate.session.session import Session
 from scopegate.session.session_cookie import OpenSession
 
+# Where only a program or the browser's own cookie jar puts a credential. A link or a form of
+# another site fills in a query or a body, and would log its author in (login CSRF, ADR 0004).
+_SESSION_PLACES = frozenset({"header", "cookie"})
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -233,6 +237,8 @@ class Admission:
         if entry.former_session is not None:
             # A second login never goes on with the session that was there (contract §22 point 6).
             await self._sessions.end(entry.former_session)
+        if entry.credential is not None and entry.credential.place not in _SESSION_PLACES:
+            return identity, []
         begun = self._sessions.begin(identity, self._issuer_of(identity))
         if begun is None:
             return identity, []

@@ -146,7 +146,8 @@ class Login:
                 audience=self._audience,
                 max_age_s=None if self._max_age is None else int(self._max_age),
             ),
-            [*self._from_client(arguments), *self._extra],
+            # Of one name the first counts: what the operator wrote, not what a link says.
+            [*self._extra, *self._from_client(arguments)],
         )
         cookies = [("set-cookie", start.set_cookie)] if start.set_cookie else []
         return Redirect(location, PassReason.LOGIN_STARTED, tuple(cookies))

@@ -34,6 +34,7 @@ RingEntry = dict[str, Any]
 _LOGIN_RULES = (
     "issuer",
     "client_id",
+    "scopes",
     "issuers_allowed",
     "audience",
     "domains",
@@ -53,6 +54,7 @@ _LOGIN_RULES = (
     "authorization_endpoint",
     "authorization_query_args_names",
     "authorization_query_args_values",
+    "authorization_query_args_client",
     "token_endpoint",
 )
 # No clock bounds a session when all three are off; a replaced secret still has an end.

@@ -39,8 +39,8 @@ class AccessReason(ReasonCode):
         401,
         "The answer of the identity provider belongs to no login that was begun here.",
         "Once: a stale or copied page, log in again. If every login ends so, the plugin at the "
-        "`redirect_uri` is not the one that began it: the two must agree in issuer, client and "
-        "`authorization_cookie_name`.",
+        "`redirect_uri` is not the one that began it: the two must agree in issuer, client, "
+        "scopes and `authorization_cookie_name`.",
     )
     LOGIN_ATTEMPTS_EXHAUSTED = (
         "login_attempts_exhausted",

@@ -40,6 +40,9 @@ _DETAILS = {
         "the session cookie does not open: it was changed, or sealed with another secret or for "
         "another plugin"
     ),
+    SessionReason.SESSION_BOUND_ELSEWHERE: (
+        "the session cookie is of another browser: what session_bind names differs"
+    ),
     SessionReason.SESSION_ABSOLUTE_TIMEOUT: "the session is over: session_absolute_timeout",
     SessionReason.SESSION_ROLLING_TIMEOUT: "the session is over: session_rolling_timeout",
     SessionReason.SESSION_IDLING_TIMEOUT: "the session is over: session_idling_timeout",
@@ -135,7 +138,7 @@ class Sessions:
         """The session whose cookie the request brings, alive or not. Raises CookieRepeated.
 
         Only to end it: a copy may have been renewed while this cookie ran out, and whoever logs
-        out means the session and not the cookie.
+        out means the session and not the cookie. He may have moved since (`session_bind`).
         """
         if not self.enabled:
             return None

@@ -80,7 +80,9 @@ class TokenCalls:
         if tokens.id_token is None and self.openid:
             # OpenID Connect Core §3.1.3.3: whoever asks for openid gets an ID token.
             raise IdpRefused(AccessReason.ID_TOKEN_MISSING, "the token endpoint sent no id token")
-        identity = await self._verified("authorization_code", client, tokens, nonce=nonce)
+        identity = await self._verified(
+            "authorization_code", client, tokens, nonce=nonce, checks_age=True
+        )
         return identity, tokens
 
     async def refresh(
@@ -101,17 +103,35 @@ class TokenCalls:
             refresh_token=refresh_token,
             now_s=self.ports.now(),
         )
-        identity = await self._verified(method, client, tokens, nonce=None)
+        # A session was begun by a login that was young enough; its refresh brings tokens of that
+        # same login (OpenID Connect Core §12.2). Whoever comes with a refresh token begins anew.
+        identity = await self._verified(
+            method, client, tokens, nonce=None, checks_age=former is None
+        )
         if former is not None:
             _check_is_same_person(former, identity)
         return identity, tokens
 
     async def _verified(
-        self, method: str, client: Client, tokens: TokenSet, *, nonce: str | None
+        self,
+        method: str,
+        client: Client,
+        tokens: TokenSet,
+        *,
+        nonce: str | None,
+        checks_age: bool,
     ) -> Identity:
+        """`checks_age`: `max_age` counts. The ID token says when the login was, where there is one;
+        else the access token must.
+        """
         now_s, access_token = self.ports.now(), tokens.access_token
         access = await self.verification.issued_access_token(
-            access_token, method, client, self.issuer, now_s
+            access_token,
+            method,
+            client,
+            self.issuer,
+            now_s,
+            tells_age=checks_age and tokens.id_token is None,
         )
         identity = Identity(
             method=method,
@@ -125,12 +145,12 @@ class TokenCalls:
             return identity
         verified = await self.verification.issued_id_token(
             tokens.id_token,
-            method,
             client,
             self.issuer,
             now_s,
             nonce=nonce,
             access_token=access_token,
+            tells_age=checks_age,
         )
         return replace(identity, id_token=tokens.id_token, id_claims=verified.claims)
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from scopegate.oidc.claim_checks import AccessTokenRules, IdTokenRules, TokenRules
-from scopegate.oidc.errors import NotJwt
+from scopegate.oidc.errors import NotJwt, TokenRefused
 from scopegate.oidc.keys import SharedSecret
+from scopegate.oidc.reasons import Reason
 from scopegate.oidc.tokens import (
     VerifiedToken,
     read_access_token,
@@ -68,26 +69,6 @@ class Verification:
         )
 
     async def issued_access_token(
-        self, token: str, method: str, client: Client, issuer: Issuer, now_s: float
-    ) -> VerifiedToken | None:
-        """An access token straight from the token endpoint; None when it is opaque.
-
-        Raises OidcError.
-        """
-
-        def verify(known: KnownIssuer) -> VerifiedToken:
-            # How old a login may be is the ID token's to say here.
-            rules = replace(self._access_rules(known, client, None), from_token_endpoint=True)
-            if self._trusts_back_channel(method):
-                return read_access_token(token, rules, now_s)
-            return verify_access_token(token, rules, known.keys, now_s)
-
-        try:
-            return await issuer.check(verify)
-        except NotJwt:
-            return None
-
-    async def issued_id_token(
         self,
         token: str,
         method: str,
@@ -95,19 +76,49 @@ class Verification:
         issuer: Issuer,
         now_s: float,
         *,
+        tells_age: bool = False,
+    ) -> VerifiedToken | None:
+        """An access token straight from the token endpoint; None when it is opaque.
+
+        `tells_age`: nothing else says how old the login is, so that `max_age` is asked of it; an
+        opaque token cannot say. Raises OidcError.
+        """
+        max_age_s = self.max_age_s if tells_age else None
+
+        def verify(known: KnownIssuer) -> VerifiedToken:
+            rules = replace(self._access_rules(known, client, max_age_s), from_token_endpoint=True)
+            if self._trusts_back_channel(method):
+                return read_access_token(token, rules, now_s)
+            return verify_access_token(token, rules, known.keys, now_s)
+
+        try:
+            return await issuer.check(verify)
+        except NotJwt:
+            if max_age_s is not None and self.verify_claims:
+                detail = "no token says when the login was (auth_time), and max_age is set"
+                raise TokenRefused(Reason.AUTH_TIME_MISSING, detail) from None
+            return None
+
+    async def issued_id_token(
+        self,
+        token: str,
+        client: Client,
+        issuer: Issuer,
+        now_s: float,
+        *,
         nonce: str | None,
         access_token: str | None,
+        tells_age: bool,
     ) -> VerifiedToken:
         """An ID token straight from the token endpoint. Raises OidcError.
 
-        `ignore_signature` speaks of access tokens only.
+        `tells_age`: `max_age` is asked of it. `ignore_signature` speaks of access tokens only.
         """
 
         def verify(known: KnownIssuer) -> VerifiedToken:
             rules = replace(
                 self._id_rules(known, client),
-                # A refresh brings an ID token of the old login (OpenID Connect Core §12.2).
-                max_age_s=self.max_age_s if method == "authorization_code" else None,
+                max_age_s=self.max_age_s if tells_age else None,
                 nonce=nonce if self.verify_nonce else None,
                 access_token=access_token,
             )

@@ -55,7 +55,8 @@ AUTHORIZATION = Group(
         "authorization_query_args_names": texts("Extra arguments: names."),
         "authorization_query_args_values": texts("Extra arguments: values."),
         "authorization_query_args_client": texts(
-            "Arguments that are copied from the client's request (`login_hint`)."
+            "Arguments that are copied from the client's request (`login_hint`); none takes the "
+            "place of one of `authorization_query_args_names`."
         ),
         "require_proof_key_for_code_exchange": flag(
             "Send a PKCE challenge (S256) with the login; unset: yes."
@@ -67,7 +68,11 @@ AUTHORIZATION = Group(
             "Sign authorization requests (JAR).", works=(False,), limits="false, or unset"
         ),
         "preserve_query_args": flag("Keep the query of the request over a login.", False),
-        "max_age": amount("Most seconds since the user logged in."),
+        "max_age": amount(
+            "Most seconds since the user logged in, for a login or a token that lets somebody in. "
+            "The ID token must say when that was (`auth_time`), without one the access token. A "
+            "session that began in time goes on."
+        ),
         "authorization_cookie_name": cookie_name(
             "The cookie that holds logins under way.", "authorization"
         ),

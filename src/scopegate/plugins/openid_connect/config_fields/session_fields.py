@@ -34,7 +34,11 @@ SESSION_HEADERS = (
 SESSION = Group(
     "Sessions",
     {
-        "disable_session": choices("Methods that begin no session.", AUTH_METHODS),
+        "disable_session": choices(
+            "Methods that begin no session. Unlike at Kong, a token in a query or a body begins "
+            "none by any method: a link of another site could hold it.",
+            AUTH_METHODS,
+        ),
         "session_secret": secret_text(
             "What session cookies are sealed with; unset: a secret that the gateway made."
         ),
