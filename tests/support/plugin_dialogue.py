@@ -43,6 +43,7 @@ from scopegate.plugins.openid_connect.issuer_request import issuer_request
 from scopegate.plugins.openid_connect.lower import OpenIdConnectCompiler
 from scopegate.plugins.ports import Ports
 from scopegate.plugins.registry import PLUGIN_TYPES
+from scopegate.session.remembered import Remembered
 from scopegate.session.single_flight import FlightsUnderWay
 from scopegate_demo.idp import Client, DemoIdp, KeyRing, story_realm
 from support.login import Callback, form_browser, log_in
@@ -103,6 +104,7 @@ class World:
     shared: MemoryState
     facts: FetchedFacts
     browsers: dict[str, aiohttp.ClientSession] = field(default_factory=dict)
+    remembered: Remembered = field(default_factory=Remembered)
 
     async def plugin(
         self,
@@ -122,7 +124,15 @@ class World:
             known[request.key] = discovered.facts.to_json()
         context = Context(known, CLUSTER_SECRET, former_session_secrets)
         step = OpenIdConnectCompiler().lower(stored, context).step
-        ports = Ports(self.http, self.shared, self.facts, self.clock, os.urandom, FlightsUnderWay())
+        ports = Ports(
+            self.http,
+            self.shared,
+            self.facts,
+            self.clock,
+            os.urandom,
+            FlightsUnderWay(),
+            self.remembered,
+        )
         return OpenIdConnect(step, ConsumerIndex(consumers), ports)
 
     def document(self, **config: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 
+from scopegate.session.remembered import Remembered
 from scopegate.session.sealing import associated
 from scopegate.session.session import LATE_ANSWER_S, RENEWED_GRACE_S, Session
 from scopegate.session.shared_state import SharedState
@@ -18,6 +19,7 @@ FOREVER_S = 10 * 365 * 86400
 SUPERSEDED_LIMIT_S = 31 * 86400
 """How long a superseded generation is remembered at most."""
 _MARGIN_S = 60
+_KEYS_BYTES = 500
 
 
 class EndedSessions:
@@ -27,8 +29,9 @@ class EndedSessions:
     the same cookie may have longer clocks than the one that ended it.
     """
 
-    def __init__(self, state: SharedState) -> None:
+    def __init__(self, state: SharedState, remembered: Remembered | None = None) -> None:
         self._state = state
+        self._remembered = remembered
 
     async def end(self, session: Session, now_s: int) -> None:
         """End the session in every generation, at once."""
@@ -49,8 +52,8 @@ class EndedSessions:
         A cookie that was written just before the renewal may have come to the browser after the
         renewed one, in a slow answer, and have taken its place. So it stays good.
         """
-        end_key, generation_key = _end_key(session), _generation_key(session)
-        found = await self._state.get_many((end_key, generation_key))
+        keys = end_key, generation_key = self._keys(session)
+        found = await self._state.get_many(keys)
         if end_key in found:
             return True
         ends_at = found.get(generation_key)
@@ -58,6 +61,16 @@ class EndedSessions:
             return False
         renewed_at_s = int(ends_at) - RENEWED_GRACE_S
         return session.last_used_at_s < renewed_at_s - LATE_ANSWER_S
+
+    def _keys(self, session: Session) -> tuple[str, str]:
+        """Under which the ends of the session and of its generation stand."""
+        of = (self, session.id, session.generation)
+        keys: tuple[str, str] | None = self._remembered.get(of) if self._remembered else None
+        if keys is None:
+            keys = _end_key(session), _generation_key(session)
+            if self._remembered:
+                self._remembered.put(of, keys, _KEYS_BYTES)
+        return keys
 
 
 def ended_ttl_s(session: Session, now_s: int) -> float:

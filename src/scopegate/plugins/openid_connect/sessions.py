@@ -5,7 +5,7 @@ Source: contract openid-connect.md §10; what a session rests on: docs/adr/0004.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,8 +96,9 @@ class Sessions:
             timeouts=self.timeouts,
             audience=self._audience,
             binding=step["login_rules"],
+            remembered=ports.remembered,
         )
-        self._ended = EndedSessions(ports.shared)
+        self._ended = EndedSessions(ports.shared, ports.remembered)
         self._request_headers = tuple(config["session_request_headers"] or ())
         self._response_headers = tuple(config["session_response_headers"] or ())
 
@@ -213,7 +214,7 @@ class Sessions:
         return self._headers(session, self._response_headers)
 
     def _headers(self, session: Session | None, items: Sequence[str]) -> list[Header]:
-        if session is None:
+        if session is None or not items:
             return []
         now_s = int(self._ports.now())
         clocks = clocks_left_s(session, self.timeouts, now_s)
@@ -237,7 +238,7 @@ class Sessions:
         return {name: values[name] for name in self._bind}
 
 
-def cookies_for_upstream(request: Request, names: Sequence[str]) -> tuple[bool, str | None]:
+def cookies_for_upstream(request: Request, names: Collection[str]) -> tuple[bool, str | None]:
     """(whether the Cookie header changes, what is left of it without those cookies)."""
     header = request.header("cookie")
     left = without_cookies(header, names)
