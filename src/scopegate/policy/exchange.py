@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from scopegate.ir import policy_dialogue as dialogue
@@ -17,9 +18,19 @@ from scopegate.plugins.access import Body, Continue, Header, Request
 _CONTROLS = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
 _ENVOYS_OWN = (b"x-scopegate-", b"x-envoy-")
 _FAILURES_FROM = 500
-_NOT_THE_CLIENTS = frozenset({b"host", b"content-length"})
+_KNOWN_NAMES = {
+    name.encode("ascii"): name
+    for name in (
+        *("host", "content-length"),  # what Envoy says to us, and not the client's
+        *(dialogue.PHASE, dialogue.POLICY, dialogue.ROUTE, dialogue.SERVICE),
+        *(dialogue.CLIENT_IP, dialogue.SCHEME, dialogue.BODY_IS_CUT),
+    )
+}
 
 WireHeader = tuple[bytes, bytes]
+
+_NO_BODY: WireHeader = (b"content-length", b"0")
+_YES: WireHeader = (dialogue.DECIDED.encode("ascii"), dialogue.YES.encode("ascii"))
 
 
 class MalformedQuestion(Exception):
@@ -49,7 +60,10 @@ def read_question(scope: Mapping[str, Any], body: bytes) -> Question:
     headers: list[Header] = []
     for name, value in scope["headers"]:
         text = value.decode("latin-1")
-        if name.startswith(_ENVOYS_OWN) or name in _NOT_THE_CLIENTS:
+        known = _KNOWN_NAMES.get(name)
+        if known is not None:
+            own[known] = text
+        elif name.startswith(_ENVOYS_OWN):
             own[name.decode("latin-1")] = text
         else:
             headers.append((name.decode("latin-1"), text))
@@ -78,6 +92,7 @@ def read_question(scope: Mapping[str, Any], body: bytes) -> Question:
         raise MalformedQuestion(f"no {missing.args[0]!r} in the question") from None
 
 
+@lru_cache(maxsize=4096)  # routes and services of the configuration
 def _id_and_name(text: str) -> tuple[str, str]:
     """Of a route or service; each "" where there is none."""
     id_, _, name = text.partition(" ")
@@ -103,19 +118,21 @@ def _body_state(phase: str, own: Mapping[str, str]) -> Body:
 
 def undecided() -> Answer:
     """`Ask again with the body`: without the mark `decided` Envoy's second filter asks."""
-    return Answer(200, ((b"content-length", b"0"),))
+    return Answer(200, (_NO_BODY,))
 
 
 def let_through(outcome: Continue) -> Answer:
     """Yes, with the changes that the upstream is to see and the cookies that the client gets."""
-    headers: list[WireHeader] = [(b"content-length", b"0")]
-    headers += _encoded([(dialogue.DECIDED, dialogue.YES), *outcome.set_headers])
-    set_names = {name for name, _ in outcome.set_headers}
-    # A name that is set replaces the client's; removing it as well would take ours away.
-    remove = [name for name in outcome.remove_headers if name not in set_names]
-    if remove:
-        headers += _encoded([(dialogue.REMOVE, ",".join(remove))])
+    headers: list[WireHeader] = [_NO_BODY, _YES, *_encoded(outcome.set_headers)]
+    if outcome.remove_headers:
+        set_names = {name for name, _ in outcome.set_headers}
+        # A name that is set replaces the client's; removing it as well would take ours away.
+        remove = [name for name in outcome.remove_headers if name not in set_names]
+        if remove:
+            headers += _encoded([(dialogue.REMOVE, ",".join(remove))])
     headers += _encoded(_changes(outcome))
+    if not outcome.response_headers:
+        return Answer(200, tuple(headers))
     headers += _encoded(outcome.response_headers)
     if any(name == "set-cookie" for name, _ in outcome.response_headers):
         # The answer is the upstream's, and may be for everybody; a cookie in it never is, and a

@@ -102,7 +102,7 @@ class PolicyService:
         self, policy: PreparedPolicy, request: Request
     ) -> tuple[PreparedStep | None, Outcome]:
         """The first step that does not continue decides; the changes of all others add up."""
-        allowed = Continue()
+        allowed: Continue | None = None
         step: PreparedStep | None = None
         async with asyncio.timeout(self._limit_s):
             for step in policy:
@@ -111,8 +111,8 @@ class PolicyService:
                     raise RuntimeError("a step asks for a body that it was given")
                 if not isinstance(outcome, Continue):
                     return step, outcome
-                allowed = merge(allowed, outcome)
-        return step, allowed
+                allowed = outcome if allowed is None else merge(allowed, outcome)
+        return step, allowed or Continue()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

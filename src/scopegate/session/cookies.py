@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 SameSite = Literal["Default", "Lax", "None", "Strict"]
@@ -107,6 +108,7 @@ class CookieSettings:
         return self._has_prefix("__host-") or self._has_prefix("__secure-")
 
 
+@lru_cache(maxsize=1024)  # names are configured
 def chunk_names(name: str) -> tuple[str, ...]:
     """`name`, `name2` … `name9`: all that one gateway cookie may use."""
     return (name, *(f"{name}{number}" for number in range(2, CHUNK_LIMIT + 1)))
@@ -207,6 +209,13 @@ def without_cookies(cookie_header: str | None, names: Iterable[str]) -> str | No
         return cookie_header or None
     if cookie_header.count(";") + cookie_header.count(",") > PIECES_LIMIT:
         return None
+    if "," not in cookie_header:
+        # As below, where there is one kind of boundary: most often.
+        left = [piece for piece in cookie_header.split(";") if _name(piece) not in ours]
+        if left and _name(cookie_header.partition(";")[0]) in ours:
+            left[0] = left[0].lstrip()
+        header = ";".join(left)
+        return header if header.strip(" \t;") else None
     parts = _BOUNDARY.split(cookie_header)
     kept: list[str] = []
     removed = False

@@ -6,6 +6,7 @@ Source: contract openid-connect.md §10. All times are unix seconds.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, cast
@@ -155,7 +156,7 @@ def check_clocks(session: Session, timeouts: Timeouts, now_s: int) -> ClockState
     the renewal's, and bring the generation back that is about to end.
     Source: contract openid-connect.md §10.
     """
-    for clock, left_s in clocks_left_s(session, timeouts, now_s).items():
+    for clock, left_s in _clocks_left_s(session, timeouts, now_s):
         if left_s <= 0:
             return ClockState(expired=clock, needs_touch=False, needs_renewal=False)
     touch_after_s = min(TOUCH_AFTER_S, timeouts.idling_s / 4)
@@ -176,17 +177,20 @@ def clocks_left_s(session: Session, timeouts: Timeouts, now_s: int) -> dict[Cloc
     The absolute clock that was on when the session began stays on: several configurations may take
     one cookie, and how long it can open must not rest on who asks.
     """
-    clocks = (
-        (Clock.ABSOLUTE, session.created_at_s, timeouts.absolute_s),
-        (Clock.ROLLING, session.issued_at_s, timeouts.rolling_s),
-        (Clock.IDLING, session.last_used_at_s, timeouts.idling_s),
-    )
-    left_s = {clock: since_s + limit_s - now_s for clock, since_s, limit_s in clocks if limit_s}
-    if session.ends_at_s is not None:
-        begun_with_s = session.ends_at_s - now_s
-        absolute_s = left_s.pop(Clock.ABSOLUTE, begun_with_s)
-        left_s = {Clock.ABSOLUTE: min(absolute_s, begun_with_s), **left_s}
-    return left_s
+    return dict(_clocks_left_s(session, timeouts, now_s))
+
+
+def _clocks_left_s(
+    session: Session, timeouts: Timeouts, now_s: int
+) -> Iterator[tuple[Clock, float]]:
+    absolute_s = session.created_at_s + timeouts.absolute_s if timeouts.absolute_s else None
+    ends_s = [at_s for at_s in (absolute_s, session.ends_at_s) if at_s is not None]
+    if ends_s:
+        yield Clock.ABSOLUTE, min(ends_s) - now_s
+    if timeouts.rolling_s:
+        yield Clock.ROLLING, session.issued_at_s + timeouts.rolling_s - now_s
+    if timeouts.idling_s:
+        yield Clock.IDLING, session.last_used_at_s + timeouts.idling_s - now_s
 
 
 def unused_life_s(timeouts: Timeouts) -> float | None:

@@ -20,6 +20,13 @@ class Nothing:
         raise AssertionError(f"{name} was used")
 
 
+class Silent(Nothing):
+    """A log that has nothing to write."""
+
+    def is_enabled_for(self, level: int) -> bool:
+        return False
+
+
 async def test_a_worker_that_ends_waits_for_refreshes_while_they_can_still_leave_their_tokens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -42,7 +49,7 @@ async def test_a_worker_that_ends_waits_for_refreshes_while_they_can_still_leave
         policy_dir=tmp_path,
         shared_state_path=tmp_path / "state.db",
         control_socket=tmp_path / "control.sock",
-        log=Nothing(),
+        log=Silent(),
         metrics=Nothing(),
         http_client=Nothing(),
     )

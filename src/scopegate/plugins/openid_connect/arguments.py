@@ -17,6 +17,7 @@ from scopegate.plugins.access import Body, Request
 
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
+_NO_MEDIA_TYPE = frozenset({""})
 # Today's forms know only `&`; some servers still split at `;`, as HTML 4 advised.
 _SEPARATOR = re.compile("[&;]")
 _JSON_TOKEN = re.compile(rb'(?P<string>"(?:[^"\\]|\\.)*+")(?P<colon>[ \t\r\n]*+:)?|[{}\[\]]')
@@ -84,6 +85,8 @@ class Arguments:
 
 def query_without(query: str, names: Collection[str]) -> str:
     """A raw query without these arguments; the others stay as the client wrote them."""
+    if not query:
+        return query
     kept, position = [], 0
     for start, end in _joined(_form_spans(query, names)):
         kept.append(query[position:start])
@@ -93,7 +96,10 @@ def query_without(query: str, names: Collection[str]) -> str:
 
 def _media_types(request: Request) -> frozenset[str]:
     """Without parameters. Of a repeated header, which Envoy joins, a server may read either."""
-    types = (request.header("content-type") or "").split(",")
+    header = request.header("content-type")
+    if not header:
+        return _NO_MEDIA_TYPE
+    types = header.split(",")
     return frozenset(text.partition(";")[0].strip().lower() for text in types)
 
 
