@@ -68,11 +68,13 @@ class _Opened:
     """What a sealed text holds, and the key that opened it.
 
     mark         of what the cookie is bound to
+    is_unbound   that is nothing
     is_current   the ring's current key sealed it
     """
 
     session: Session
     mark: bytes = field(repr=False)
+    is_unbound: bool
     key: RingKey = field(repr=False)
     is_current: bool
 
@@ -155,7 +157,9 @@ class SessionCookie:
         session = decode_session(plaintext[_MARK_BYTES:])
         if session is None:
             return None
-        opened = _Opened(session, plaintext[:_MARK_BYTES], ring_key, self._ring.is_current(sealed))
+        mark = plaintext[:_MARK_BYTES]
+        is_unbound = hmac.compare_digest(mark, _mark(session, {}))
+        opened = _Opened(session, mark, is_unbound, ring_key, self._ring.is_current(sealed))
         if self._remembered:
             self._remembered.put(key, opened, len(sealed) * _BYTES_PER_CHARACTER)
         return opened
@@ -197,6 +201,8 @@ class SessionCookie:
 
 def _is_bound(opened: _Opened, bound: Mapping[str, str]) -> bool:
     """Whether `bound` is what the cookie was saved with."""
+    if not bound:
+        return opened.is_unbound
     return hmac.compare_digest(opened.mark, _mark(opened.session, bound))
 
 

@@ -230,6 +230,8 @@ class Sessions:
         return [(session_header(item), values[item]) for item in items if item in values]
 
     def _bound(self, request: Request) -> Mapping[str, str]:
+        if not self._bind:
+            return {}
         values = {
             "ip": request.client_ip,
             "scheme": request.scheme,
