@@ -36,7 +36,7 @@ from scopegate.plugins.access import (
     Respond,
 )
 from scopegate.plugins.consumers import ConsumerIndex, ConsumerRecord
-from scopegate.plugins.issuers import IssuerRequest
+from scopegate.plugins.issuer_requests import IssuerRequest
 from scopegate.plugins.lowering import Context
 from scopegate.plugins.openid_connect.access import OpenIdConnect
 from scopegate.plugins.openid_connect.issuer_request import issuer_request
@@ -47,6 +47,7 @@ from scopegate.session.remembered import Remembered
 from scopegate.session.single_flight import FlightsUnderWay
 from scopegate_demo.idp import Client, DemoIdp, KeyRing, story_realm
 from support.login import Callback, form_browser, log_in
+from support.memory_revocations import MemoryRevocations
 from support.memory_state import MemoryState
 
 HOST = "localhost:8000"
@@ -103,6 +104,7 @@ class World:
     http: AiohttpClient
     shared: MemoryState
     facts: FetchedFacts
+    revocations: MemoryRevocations = field(default_factory=MemoryRevocations)
     browsers: dict[str, aiohttp.ClientSession] = field(default_factory=dict)
     remembered: Remembered = field(default_factory=Remembered)
 
@@ -127,6 +129,7 @@ class World:
         ports = Ports(
             self.http,
             self.shared,
+            self.revocations,
             self.facts,
             self.clock,
             os.urandom,

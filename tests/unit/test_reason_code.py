@@ -13,6 +13,7 @@ import pytest
 
 import scopegate
 from scopegate.app.reasons_reference import PAGE, SECTIONS, markdown, reference_page
+from scopegate.app.settings.table import SETTINGS
 from scopegate.envoy.answers import local_replies
 from scopegate.envoy.reasons import EnvoyReason
 from scopegate.oidc.reasons import Reason
@@ -97,8 +98,8 @@ def test_every_reason_is_given_somewhere() -> None:
 
 
 def test_no_code_stands_as_a_bare_string() -> None:
-    # Fields of the plugin, and error codes of RFC 6749, that are called like reasons.
-    others = {*FIELDS, "access_denied", "invalid_grant"}
+    # Fields of the plugin, settings, and error codes of RFC 6749, that are called like reasons.
+    others = {*FIELDS, *(setting.name for setting in SETTINGS), "access_denied", "invalid_grant"}
     codes = {reason.value for reason in MEMBERS if "_" in reason.value} - others
     bare = [
         f"{path.relative_to(SOURCE)}:{node.lineno}: {node.value}"

@@ -1,5 +1,9 @@
 """Refusals as Kong words them: a status and `{code, name, message, fields}`.
 
+What is wrong with a document (an unknown field, a missing one, another type) is found in
+`entities/checking.py`. The words `unknown field`, and the sentence that is made of all faults, are
+in `entities/violations.py`.
+
 Source: contract admin-api.md §2 (error body).
 """
 

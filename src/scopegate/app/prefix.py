@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from scopegate.app.cannot_start import CannotStart
 
+_MEMORY = Path("/dev/shm")  # noqa: S108 (tmpfs; the file is made anew, its owner's alone)
 SOCKET_PATH_LIMIT_BYTES = 107
 """The longest path of a Unix socket: unix(7), `sun_path` is 108 bytes with its final zero."""
 
@@ -44,6 +46,14 @@ class Prefix:
     def shared_state(self) -> Path:
         """What the policy workers of this node remember together (SQLite)."""
         return self.root / "state.db"
+
+    @property
+    def revocations(self) -> Path:
+        """What is over, for the proxy, which reads it once a second: in memory where it can be."""
+        if not os.access(_MEMORY, os.W_OK | os.X_OK):
+            return self.run / "revoked"
+        name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
+        return _MEMORY / f"scopegate-{os.getuid()}-{name}"
 
     @property
     def last_good(self) -> Path:

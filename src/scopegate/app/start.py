@@ -9,15 +9,18 @@ import asyncio
 import datetime
 import os
 import resource
+import secrets
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import scopegate
 from scopegate.app.access_log import check_access_log
+from scopegate.app.cannot_start import CannotStart
 from scopegate.app.certificates import certificate_pair
 from scopegate.app.http_client import tls_context
 from scopegate.app.prefix import Prefix
@@ -33,6 +36,7 @@ from scopegate.app.processes.listening import (
 )
 from scopegate.app.processes.supervisor import Stages, Supervisor
 from scopegate.app.settings.settings import Settings, warnings
+from scopegate.session.revocation_file import begin_revocations
 from scopegate.telemetry.logging import Format, configure_logging, logger
 from scopegate.telemetry.metrics import clear_metrics, open_metrics
 
@@ -50,7 +54,7 @@ def start(
 ) -> int:
     """Run Scopegate in the foreground until it is told to end; the exit code.
 
-    first    children that start before Scopegate's own and end after them
+    first    further children; they start with Scopegate's own and end after them
     beside   runs beside the supervisor; when it raises, everything ends and the error goes on
 
     Raises CannotStart before any process runs.
@@ -128,15 +132,35 @@ def _ready_to_run(settings: Settings, prefix: Prefix, was_killed: bool) -> Itera
     probe_proxy_ports(settings)
     for left_over in (prefix.xds_socket, prefix.envoy_admin_socket, prefix.draining):
         left_over.unlink(missing_ok=True)
-    sockets = open_sockets(settings, prefix)
+    with _revocations(prefix.revocations):
+        sockets = open_sockets(settings, prefix)
+        try:
+            yield sockets
+        finally:
+            close_sockets(sockets)
+
+
+@contextmanager
+def _revocations(path: Path) -> Iterator[None]:
     try:
-        yield sockets
+        begin_revocations(path, secrets.token_bytes)
+    except OSError as error:
+        raise CannotStart(
+            f"{path}: {(error.strerror or 'it cannot be made').lower()}; remove it, or set another"
+            " prefix"
+        ) from None
+    try:
+        yield
     finally:
-        close_sockets(sockets)
+        with suppress(OSError):
+            path.unlink()
 
 
 def stages_of(settings: Settings, prefix: Prefix, sockets: Sockets) -> Stages:
-    """Control, then the policy workers, then Envoy: each needs what comes before it."""
+    """Control, then the policy workers, then Envoy: each needs what comes before it until its end.
+
+    They start together: Envoy itself waits until control serves, ten seconds at most.
+    """
     control = _python_child(
         "control", "scopegate.app.control", settings, sockets, "admin", "status", "control"
     )

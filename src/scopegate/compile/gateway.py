@@ -39,11 +39,14 @@ class CompileSettings:
     """What the node's settings say about the gateway.
 
     upstream_tls_verify   for services whose `tls_verify` is null
+    remembers             whether Envoy may give a yes again
     """
 
     listeners: tuple[Listener, ...] = ()
     escaped_slashes: Literal["refuse", "keep"] = "refuse"
+    path_parameters: Literal["refuse", "keep"] = "refuse"
     upstream_tls_verify: bool = True
+    remembers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def compile_gateway(
         service.id: _cluster(service, settings.upstream_tls_verify)
         for service in snapshot.services.values()
     }
-    table = _RouteTable(snapshot, clusters, policies)
+    table = _RouteTable(snapshot, clusters, policies, remembers=settings.remembers)
     served = [route for route in snapshot.routes.values() if _is_served(route, snapshot)]
     routes = tuple(entry for part in in_order(served) for entry in table.entries(part))
     forwards = (route.action for route in routes if isinstance(route.action, Forward))
@@ -85,6 +88,7 @@ def compile_gateway(
         downstream_headers=policies.downstream_headers,
         cookies=policies.cookies,
         escaped_slashes=settings.escaped_slashes,
+        path_parameters=settings.path_parameters,
     )
     findings = {
         *policies.findings(),
@@ -103,17 +107,20 @@ class _RouteTable:
         snapshot: Snapshot,
         clusters: Mapping[str, Cluster | CannotLower],
         policies: Policies,
+        *,
+        remembers: bool,
     ) -> None:
         self._snapshot = snapshot
         self._clusters = clusters
         self._policies = policies
+        self._remembers = remembers
         self.policies: dict[str, Policy] = {}
 
     def entries(self, part: SplitRoute) -> Iterator[Route]:
         """One entry per path of this part."""
         route = part.route
         service = self._snapshot.services.get(route.service_id or "")
-        action, policy_id = self._action(part, service)
+        action, policy = self._action(part, service)
         protocols = frozenset(route.protocols) & SERVED
         for number, match in enumerate(matches(part)):
             yield Route(
@@ -124,7 +131,8 @@ class _RouteTable:
                 route_name=route.name,
                 service_id=service.id if service else None,
                 service_name=service.name if service else None,
-                policy_id=policy_id,
+                policy_id=policy.id if policy else None,
+                replay=policy.replay if policy and self._remembers else None,
                 https_only=(
                     None if protocols & PLAIN else HttpsOnly(route.https_redirect_status_code)
                 ),
@@ -133,22 +141,20 @@ class _RouteTable:
 
     def _action(
         self, part: SplitRoute, service: Service | None
-    ) -> tuple[Forward | Refuse, str | None]:
+    ) -> tuple[Forward | Refuse, Policy | None]:
         policy = self._policies.of(part.route)
         if isinstance(policy, CannotLower):
             return _refusal(policy.code), None
         if fault(part):
             return _refusal(CompileReason.ROUTE_REGEX_INVALID), None
-        policy_id = None
         if policy is not None:
-            policy_id = policy.id
-            self.policies[policy_id] = policy
+            self.policies[policy.id] = policy
         if service is None:
-            return NO_SERVICE, policy_id
+            return NO_SERVICE, policy
         cluster = self._clusters[service.id]
         if isinstance(cluster, CannotLower):
-            return _refusal(cluster.code), policy_id
-        return forward_of(part.route, service, cluster), policy_id
+            return _refusal(cluster.code), policy
+        return forward_of(part.route, service, cluster), policy
 
 
 def _refusal(reason: ReasonCode) -> Refuse:

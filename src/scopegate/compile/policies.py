@@ -12,6 +12,7 @@ from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin, Route, Snapshot
 from scopegate.ir.gateway import ConsumerDirectory, GatewayCookie
 from scopegate.ir.policy import Policy
+from scopegate.ir.replay import ReplayKey
 from scopegate.plugins.built import BuiltPlugin
 from scopegate.plugins.lowering import (
     CannotLower,
@@ -52,6 +53,7 @@ class Policies:
             steps=tuple(lowered.step for lowered in steps),
             reads_body=any(lowered.reads_body for lowered in steps),
             consumers=self.directory.id if any(low.uses_consumers for low in steps) else None,
+            replay=_joined(low.replay for low in steps),
         )
 
     @property
@@ -150,3 +152,13 @@ def _lower(
                 CompileReason.HEADER_NAME_RESERVED, f"a header named '{name}' cannot be set"
             )
     return lowered
+
+
+def _joined(keys: Iterable[ReplayKey | None]) -> ReplayKey | None:
+    """What all steps look at; None when one of them cannot say it."""
+    joined = ReplayKey(frozenset())
+    for key in keys:
+        if key is None:
+            return None
+        joined = joined.joined(key)
+    return joined

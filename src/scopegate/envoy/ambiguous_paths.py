@@ -50,8 +50,18 @@ _AMBIGUOUS = (
 
 AMBIGUOUS = rf".*(?:{'|'.join(_AMBIGUOUS)}).*"
 
+TRAILING_DOTS = rf".*(?:{_DOT}|{_encoded('20')}){_SEPARATOR}.*"
+"""A segment that ends in a dot or a blank, with more behind it. Windows drops these and reads
+`/api./admin` as `/api/admin`, which may have another route.
+"""
+
 ESCAPED_SLASH = rf".*{_SLASH}.*"
 """An encoded slash or backslash anywhere: refused unless it is asked for."""
+
+PATH_PARAMETERS = rf".*{_PARAMETERS}.*"
+"""A `;` anywhere, encoded or not: refused unless it is asked for. Who takes parameters off reads
+`/api;x/admin` as `/api/admin`, which may have another route.
+"""
 
 REST_DOTS = rf"(?:{DOTS}(?:(?:;|{_encoded('3[bBfF]|23')})[^/]*)?(?:{_SEPARATOR}|$))"
 """What must not begin the rest of a path whose prefix is stripped: it would become a dot segment

@@ -1,4 +1,5 @@
--- Does to a request what the policy service answered. Runs on routes with a policy only.
+-- Does to a request what the policy service answered. Runs on routes with a policy only, unless the
+-- answer was a yes that changes nothing but headers.
 --
 -- Nothing gets past this filter that was not decided: that is asked first, and every fault below
 -- ends in a refusal. The headers of the answer are described in ir/policy_dialogue.py.
@@ -8,7 +9,7 @@ local DECIDED = "x-scopegate-decided"
 -- Where the asking filters put the answer; see ANSWERS in names.py.
 local function is_decided(handle)
   local said = handle:streamInfo():dynamicMetadata():get("envoy.filters.http.ext_authz")
-  return said ~= nil and said[DECIDED] == "1"
+  return said ~= nil and (said[DECIDED] == "1" or said[DECIDED] == "2")
 end
 
 local function take(headers, name)

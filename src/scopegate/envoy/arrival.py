@@ -2,7 +2,7 @@
 
 Clients' words that only the gateway may say are taken away, and its own are put there. What one
 plugin may set besides is taken away by that plugin, on its own routes (for openid-connect:
-`plugins/openid_connect/headers.py`).
+`plugins/openid_connect/stripping.py`).
 """
 
 from __future__ import annotations
@@ -17,24 +17,33 @@ from scopegate.envoy.answers import set_header
 from scopegate.envoy.route_matches import regex
 from scopegate.ir import gateway as ir
 
+# Servers that hand headers on as variables (CGI and its kin) take `_` for `-`, some of them every
+# character that is no letter and no digit.
+_SEPARATOR = "[^a-z0-9]"
 # What a client must never say: our own words, Envoy's orders to itself, identities, where the
 # request came from (X-Forwarded-For alone stays, our word is appended to it), another path than
-# the one that was decided about. `_` counts as `-`: many servers take them for one.
+# the one that was decided about. `-` stands for any separator.
 # Source: contract openid-connect.md §7, §22 (1).
+_NAMES = "|".join(
+    (
+        "scopegate-.*",
+        "envoy-.*",
+        "consumer-(?:id|username|custom-id|groups)",
+        "credential-(?:identifier|username)",
+        "anonymous-consumer",
+        "authenticated-(?:groups|scope|userid)",
+        "forwarded-(?:[^f].*|f(?:[^o].*)?|fo(?:[^r].*)?|for.+)",
+        "real-ip",
+        "kong-request-id",
+        "original-url|rewrite-url",
+    )
+)
+# Every header of every request is held against this: most differ in their first character.
 STRIPPED_HEADERS = "|".join(
     (
-        "x[-_]scopegate[-_].*",
-        "x[-_]envoy[-_].*",
-        "x[-_]consumer[-_](?:id|username|custom[-_]id|groups)",
-        "x[-_]credential[-_](?:identifier|username)",
-        "x[-_]anonymous[-_]consumer",
-        "x[-_]authenticated[-_](?:groups|scope|userid)",
-        "x[-_]forwarded[-_](?:[^f].*|f(?:[^o].*)?|fo(?:[^r].*)?|for.+)",
-        "x_forwarded[-_]for|x-forwarded_for",
+        f"x-(?:{_NAMES})".replace("-", _SEPARATOR),
+        "x[^a-z0-9-]forwarded[^a-z0-9]for|x-forwarded[^a-z0-9-]for",
         "forwarded",
-        "x[-_]real[-_]ip",
-        "x[-_]kong[-_]request[-_]id",
-        "x[-_]original[-_]url|x[-_]rewrite[-_]url",
     )
 )
 

@@ -1,5 +1,5 @@
 """The HTTP filters that put a request to the policy service, do what it answered, and keep cookies
-of the gateway here.
+of the gateway here; and the one before them that remembers what was answered.
 
 ECDS hands them out, so that a change of the header names that policies may set changes filters
 and not listeners. On routes without a policy those that ask are switched off by name; a route that
@@ -8,6 +8,7 @@ says nothing is asked about.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from importlib.resources import files
 
@@ -16,6 +17,7 @@ from envoy.config.core.v3.backoff_pb2 import BackoffStrategy
 from envoy.config.core.v3.base_pb2 import DataSource, HeaderValue, RetryPolicy
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.core.v3.http_uri_pb2 import HttpUri
+from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
 from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -36,14 +38,17 @@ from envoy.type.matcher.v3.string_pb2 import ListStringMatcher, StringMatcher
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from envoy.type.v3.http_status_pb2 import HttpStatus
 from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from scopegate.envoy import names
+from scopegate.envoy.conditional import metadata_is, unless
 from scopegate.envoy.messages import duration, packed
 from scopegate.envoy.route_matches import regex
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir import policy_dialogue as dialogue
 from scopegate.ir.gateway import Gateway, GatewayCookie
+from scopegate.ir.replay import GRANT
 
 ASK_RETRIES = 3
 """A worker that died is replaced by another on the same socket: asked again, at once."""
@@ -58,6 +63,8 @@ def _other_than(beginnings: Collection[str]) -> str:
             options.append(first + _other_than(rests))
     return f"(?:{'|'.join(options)})"
 
+
+_DECIDED = f"[{dialogue.YES}{dialogue.YES_CHANGED}]"
 
 # Headers of an answer for the client.
 _NOT_OURS = "(?i)" + _other_than(("x-scopegate-", "x-envoy-"))
@@ -104,10 +111,17 @@ def extensions(gateway: Gateway, settings: EnvoySettings) -> list[TypedExtension
         ),
         clear_route_cache=BoolValue(value=False),
     )
+    remember = Lua(
+        default_source_code=DataSource(
+            inline_string=_replay_limits(settings) + _source("remember.lua")
+        ),
+        clear_route_cache=BoolValue(value=False),
+    )
     return [
+        TypedExtensionConfig(name=names.REMEMBER, typed_config=packed(remember)),
         TypedExtensionConfig(name=names.ASK, typed_config=packed(head)),
         TypedExtensionConfig(name=names.ASK_BODY, typed_config=packed(body)),
-        TypedExtensionConfig(name=names.APPLY, typed_config=packed(apply)),
+        TypedExtensionConfig(name=names.APPLY, typed_config=packed(unless(_is_plain_yes(), apply))),
         TypedExtensionConfig(name=names.COOKIES, typed_config=packed(cookies)),
     ]
 
@@ -115,7 +129,14 @@ def extensions(gateway: Gateway, settings: EnvoySettings) -> list[TypedExtension
 def extension_types() -> Mapping[str, str]:
     """Type URLs of these filters by name, in the order in which they run."""
     lua, authz = Lua.DESCRIPTOR.full_name, ExtAuthz.DESCRIPTOR.full_name
-    kinds = {names.ASK: authz, names.ASK_BODY: authz, names.APPLY: lua, names.COOKIES: lua}
+    conditional = ExtensionWithMatcher.DESCRIPTOR.full_name
+    kinds = {
+        names.REMEMBER: lua,
+        names.ASK: authz,
+        names.ASK_BODY: authz,
+        names.APPLY: conditional,
+        names.COOKIES: lua,
+    }
     return {name: f"type.googleapis.com/{kind}" for name, kind in kinds.items()}
 
 
@@ -123,10 +144,25 @@ def unasked() -> Mapping[str, Any]:
     """What a route without a policy says to the filters, by their names."""
     no_question = packed(ExtAuthzPerRoute(disabled=True))
     return {
+        names.REMEMBER: packed(LuaPerRoute(disabled=True)),
         names.ASK: no_question,
         names.ASK_BODY: no_question,
         names.APPLY: packed(LuaPerRoute(disabled=True)),
     }
+
+
+def _is_plain_yes() -> Message:
+    """Decided, by the policy service or by what was remembered, and nothing is left to apply."""
+    return metadata_is(names.ANSWERS, dialogue.DECIDED, dialogue.YES)
+
+
+def _replay_limits(settings: EnvoySettings) -> str:
+    """What stands before remember.lua."""
+    return (
+        f"local REVOCATIONS = {json.dumps(settings.revocations_path)}\n"
+        f"local ENTRIES_LIMIT = {settings.replay_limit_entries}\n"
+        f"local BYTES_LIMIT = {settings.replay_limit_bytes}\n\n"
+    )
 
 
 def _source(name: str) -> str:
@@ -185,7 +221,7 @@ def _ask(gateway: Gateway, settings: EnvoySettings, phase: str) -> ExtAuthz:
         filter_enabled_metadata=MetadataMatcher(
             filter=names.ANSWERS,
             path=[MetadataMatcher.PathSegment(key=dialogue.DECIDED)],
-            value=ValueMatcher(string_match=StringMatcher(exact=dialogue.YES)),
+            value=ValueMatcher(string_match=StringMatcher(safe_regex=regex(_DECIDED))),
             invert=True,
         ),
         allowed_headers=ListStringMatcher(patterns=[StringMatcher(safe_regex=regex(".*"))]),
@@ -214,7 +250,7 @@ def _ask(gateway: Gateway, settings: EnvoySettings, phase: str) -> ExtAuthz:
                     patterns=[StringMatcher(safe_regex=regex(_NOT_OURS))]
                 ),
                 allowed_client_headers_on_success=_exactly(to_client),
-                dynamic_metadata_from_headers=_exactly([dialogue.DECIDED]),
+                dynamic_metadata_from_headers=_exactly([dialogue.DECIDED, GRANT]),
             ),
         ),
     )

@@ -2,6 +2,7 @@
 `ir/policy_dialogue.py`.
 """
 
+REMEMBER = "scopegate.remember"
 ASK = "scopegate.ask"
 ASK_BODY = "scopegate.ask_body"
 APPLY = "scopegate.apply"

@@ -9,7 +9,9 @@ import re
 from dataclasses import dataclass
 
 from scopegate.envoy.ambiguous_paths import REST_DOTS
-from scopegate.ir.gateway import Forward, PathMatch
+from scopegate.ir.gateway import RESERVED, Forward, PathMatch
+
+_RESERVED_BY_CODE = {f"%{ord(character):02X}": character for character in RESERVED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,37 @@ def anchored(path: PathMatch) -> str:
     """RE2 for what the route's path matches, as one unit without anchor."""
     if path.kind == "regex":
         return f"(?:{path.value})"
+    if is_plain(path):
+        return re.escape(path.value)
+    return "".join(map(_spellings, re.findall("%[0-9A-F]{2}|.", path.value, re.DOTALL)))
+
+
+def is_plain(path: PathMatch) -> bool:
+    """Whether a path begins with the text of this one and nothing else, so that no regex is needed.
+
+    Not so where a character has more than one spelling.
+    """
+    return path.kind == "prefix" and not any(letter in path.value for letter in f"%{RESERVED}")
+
+
+def names_encoded(path: PathMatch, characters: str) -> bool:
+    """Whether the path itself names one of these characters so that it may arrive encoded.
+
+    What a range of a regex takes besides is not named.
+    """
+    if is_plain(path):
+        return False
+    pattern = anchored(path)
+    return any(f"(?i:%{ord(character):02X})" in pattern for character in characters)
+
+
+def _spellings(piece: str) -> str:
+    """RE2 for one character of a prefix, in all ways in which it may arrive."""
+    character = _RESERVED_BY_CODE.get(piece, piece)
+    if character in RESERVED:
+        return f"(?:{re.escape(character)}|(?i:%{ord(character):02X}))"
     # Hexadecimal digits may come in either case.
-    return re.sub("%[0-9A-F]{2}", lambda found: f"(?i:{found[0]})", re.escape(path.value))
+    return f"(?i:{piece})" if len(piece) == 3 else re.escape(piece)
 
 
 def stripped_prefix(path: PathMatch | None, forward: Forward) -> str | None:

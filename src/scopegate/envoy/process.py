@@ -1,6 +1,7 @@
 """The Envoy process, described: where its binary is, what it starts with, how it is called.
 
-Who starts, watches and ends it is the supervisor's business.
+Who starts, watches and ends it is the supervisor's business: as one of its children in
+`app/processes/envoy_child.py`, started again after a death in `app/processes/child.py`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class EnvoyReason(ReasonCode):
     PATH_AMBIGUOUS = (
         "path_ambiguous",
         400,
-        "Servers read this path in different ways (`..%2f`, `..;`, `%252e` …).",
+        "Servers read this path in different ways (`..%2f`, `..;`, `%252e`, `/a./b` …).",
         "Nearly always an attack: look at `client_ip`.",
     )
     PATH_ESCAPED_SLASH = (
@@ -29,6 +29,15 @@ class EnvoyReason(ReasonCode):
         "The path has an encoded slash or backslash (%2F, %5C), which servers read differently.",
         "If the API needs them, name them in the route's own path; for all routes the setting "
         "`path_escaped_slashes=keep`.",
+    )
+    PATH_PARAMETERS = (
+        "path_parameters",
+        400,
+        "The path has parameters (`;`, %3B), which some servers take off before they read it: "
+        "`/api;x/admin` is `/api/admin` to them.",
+        "If the API needs them, name the `;` in the route's own path; for all routes the setting "
+        "`path_parameters=keep`. `;jsessionid=` comes from an upstream that writes its session "
+        "into links: have it use cookies.",
     )
     UPGRADE_UNSUPPORTED = (
         "upgrade_unsupported",

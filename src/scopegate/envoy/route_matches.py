@@ -11,7 +11,7 @@ from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 
 from scopegate.envoy import names
-from scopegate.envoy.path_rewrites import anchored
+from scopegate.envoy.path_rewrites import anchored, is_plain
 from scopegate.ir import gateway as ir
 
 
@@ -30,7 +30,7 @@ def set_path(match: RouteMatch, path: ir.PathMatch | None) -> None:
     """Match how the path begins."""
     if path is None:
         match.prefix = "/"
-    elif path.kind == "prefix" and "%" not in path.value:
+    elif is_plain(path):
         match.prefix = path.value
     else:
         match.safe_regex.CopyFrom(regex(f"{anchored(path)}.*"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption, Metadata
@@ -19,7 +20,12 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from scopegate.envoy import names
-from scopegate.envoy.ambiguous_paths import AMBIGUOUS, ESCAPED_SLASH
+from scopegate.envoy.ambiguous_paths import (
+    AMBIGUOUS,
+    ESCAPED_SLASH,
+    PATH_PARAMETERS,
+    TRAILING_DOTS,
+)
 from scopegate.envoy.answers import (
     NO_ROUTE,
     direct_answer,
@@ -28,7 +34,13 @@ from scopegate.envoy.answers import (
 )
 from scopegate.envoy.filters import unasked
 from scopegate.envoy.messages import duration
-from scopegate.envoy.path_rewrites import Rewrite, anchored, joining, stripped_prefix
+from scopegate.envoy.path_rewrites import (
+    Rewrite,
+    anchored,
+    joining,
+    names_encoded,
+    stripped_prefix,
+)
 from scopegate.envoy.reasons import EnvoyReason
 from scopegate.envoy.route_matches import (
     envoy_matches,
@@ -45,6 +57,8 @@ _HOST = f"%DYNAMIC_METADATA({names.METADATA}:host)%"
 _UNASKED = unasked()
 # A name of non-empty labels, perhaps with a dot at its end, or an IPv6 address; perhaps a port.
 _WELL_FORMED_HOST = r"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?"
+# A regex that looks at no second segment: no slash but the first, and nothing that could be one.
+_ONE_SEGMENT = re.compile(r"/(?:[A-Za-z0-9_~()|?*+{},$-]|\[[A-Za-z0-9_-]+\]|\\[dw.])*")
 # A request that nobody has begun to work on can be sent again, whatever its method.
 _RETRY_ON = "connect-failure,refused-stream,reset-before-request"
 
@@ -90,24 +104,41 @@ def _guards(gateway: ir.Gateway) -> Iterator[Route]:
     yield _bad_request("host-malformed", match, EnvoyReason.HOST_MALFORMED)
     match = RouteMatch(safe_regex=regex(AMBIGUOUS))
     yield _bad_request("path-ambiguous", match, EnvoyReason.PATH_AMBIGUOUS)
+    if any(map(_goes_deeper, _paths(gateway))):
+        match = RouteMatch(safe_regex=regex(TRAILING_DOTS))
+        yield _bad_request("path-trailing-dots", match, EnvoyReason.PATH_AMBIGUOUS)
     if gateway.escaped_slashes == "refuse":
-        match = RouteMatch(safe_regex=regex(ESCAPED_SLASH))
-        own = sorted({anchored(path) for path in _paths_with_escaped_slash(gateway)})
-        if own:
-            # `:path` has the query, too.
-            match.headers.append(header_regex(":path", f"(?:{'|'.join(own)}).*", invert=True))
+        match = _unless_named(gateway, "/\\", ESCAPED_SLASH)
         yield _bad_request("path-escaped-slash", match, EnvoyReason.PATH_ESCAPED_SLASH)
+    if gateway.path_parameters == "refuse":
+        match = _unless_named(gateway, ";", PATH_PARAMETERS)
+        yield _bad_request("path-parameters", match, EnvoyReason.PATH_PARAMETERS)
+
+
+def _unless_named(gateway: ir.Gateway, characters: str, pattern: str) -> RouteMatch:
+    """What matches the pattern, but for paths of routes that name one of the characters."""
+    match = RouteMatch(safe_regex=regex(pattern))
+    named = (path for path in _paths(gateway) if names_encoded(path, characters))
+    own = sorted(set(map(anchored, named)))
+    if own:
+        # `:path` has the query, too.
+        match.headers.append(header_regex(":path", f"(?:{'|'.join(own)}).*", invert=True))
+    return match
+
+
+def _paths(gateway: ir.Gateway) -> Iterator[ir.PathMatch]:
+    return (route.match.path for route in gateway.routes if route.match.path is not None)
+
+
+def _goes_deeper(path: ir.PathMatch) -> bool:
+    """Whether more than the first segment counts; else it does not matter how that one ends."""
+    if path.kind == "regex":
+        return _ONE_SEGMENT.fullmatch(path.value) is None
+    return re.search("/|%2F|%5C", path.value[1:]) is not None
 
 
 def _bad_request(key: str, match: RouteMatch, reason: EnvoyReason) -> Route:
     return _answer(key, match, direct_answer(400, "Bad request", reason), reason)
-
-
-def _paths_with_escaped_slash(gateway: ir.Gateway) -> Iterator[ir.PathMatch]:
-    for route in gateway.routes:
-        path = route.match.path
-        if path is not None and any(slash in path.value for slash in ("%2F", "%5C")):
-            yield path
 
 
 def _entries(route: ir.Route, listener: ir.Listener) -> Iterator[Route]:
@@ -218,6 +249,12 @@ def _describe(result: Route, route: ir.Route | None, reason: ReasonCode | None) 
     if route is None or route.policy_id is None:
         for name, config in _UNASKED.items():
             result.typed_per_filter_config[name].CopyFrom(config)
+    elif route.replay is None:
+        result.typed_per_filter_config[names.REMEMBER].CopyFrom(_UNASKED[names.REMEMBER])
+    else:
+        rests_on = Struct()
+        rests_on.update({"replay": route.replay.text(route.policy_id)})
+        result.metadata.filter_metadata[names.REMEMBER].CopyFrom(rests_on)
 
 
 def _request_headers(listener: ir.Listener) -> Iterator[HeaderValueOption]:

@@ -17,6 +17,8 @@ class EnvoySettings:
     request_headers_timeout_ms   from the first byte of a request to the end of its head
     stream_idle_timeout_ms  how long nothing may move on a request, WebSockets included
     buffer_limit_bytes      per connection, before the other side is slowed down
+    revocations_path        what policy workers say is over, for the filter that remembers yeses
+    replay_limit_entries, replay_limit_bytes   of one proxy worker's table, for each of its halves
     access_log_path         a file, `/dev/stdout` or `/dev/stderr`; None: no access log
     """
 
@@ -29,4 +31,7 @@ class EnvoySettings:
     request_headers_timeout_ms: int = 60_000
     stream_idle_timeout_ms: int = 3_600_000
     buffer_limit_bytes: int = 1024 * 1024
+    revocations_path: str = "/dev/null"
+    replay_limit_entries: int = 20_000
+    replay_limit_bytes: int = 32 * 1024 * 1024
     access_log_path: str | None = None

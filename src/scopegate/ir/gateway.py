@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from scopegate.ir.policy import Json, Policy, canonical_json, content_id
+from scopegate.ir.replay import ReplayKey
 from scopegate.reason_code import ReasonCode
+
+RESERVED = ":@!$&'()*+,;=[]"
+"""What may stand in a path as itself or percent-encoded, and arrives as the client wrote it; `/`
+apart. Servers take both spellings for one. Source: RFC 3986 §2.2, §3.3.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +50,9 @@ class HostMatch:
 class PathMatch:
     """How the path begins; what is after the match is free. Both as paths arrive: see below.
 
-    prefix   begins with `value`, no segment boundary
-    regex    RE2, anchored at the start only
+    prefix   begins with `value`, no segment boundary; reserved characters in either spelling
+    regex    RE2, anchored at the start only; names a reserved character in both spellings itself,
+             as `:` and `(?i:%3A)`; only one that is written so counts as named
 
     Paths arrive normalised: unreserved characters decoded, what is no URI character encoded, dot
     segments removed. Hexadecimal digits of an encoded character may have either case.
@@ -124,6 +131,7 @@ class Route:
     key          unique within the table and stable over changes of other routes
     route_id, route_name, service_id, service_name   for logs, metrics and the policy service
     policy_id    the policy that decides first; None: nothing to decide
+    replay       what a yes of this policy rests on; None: every request is asked about
     https_only   plain text is answered with this, and no policy is asked
     grpc_only    other requests are answered 415, HTTP/1 426, and no policy is asked
     """
@@ -136,6 +144,7 @@ class Route:
     service_id: str | None = None
     service_name: str | None = None
     policy_id: str | None = None
+    replay: ReplayKey | None = None
     https_only: HttpsOnly | None = None
     grpc_only: bool = False
 
@@ -209,6 +218,7 @@ class Gateway:
     cookies             of all policies; one name may stand there more than once
     escaped_slashes     `refuse`: a path with an encoded slash or backslash is answered 400, unless
                         a route's own path has one; `keep`: it goes on as it is
+    path_parameters     the same for a path with `;`, encoded or not
     """
 
     listeners: tuple[Listener, ...] = ()
@@ -220,3 +230,4 @@ class Gateway:
     downstream_headers: frozenset[str] = frozenset()
     cookies: frozenset[GatewayCookie] = frozenset()
     escaped_slashes: Literal["refuse", "keep"] = "refuse"
+    path_parameters: Literal["refuse", "keep"] = "refuse"

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from scopegate.ir.replay import ReplayKey
+
 Json = Any  # JSON-shaped data: None, bool, int, float, str, list, dict
 
 
@@ -37,11 +39,14 @@ class Policy:
 
     reads_body          a step may want to see a form or JSON body
     consumers           content id of the consumer directory that a step looks in, or None
+    replay              what its yes rests on; None: every request is asked about. For Envoy only,
+                        so it is no part of the content
     """
 
     steps: tuple[Step, ...]
     reads_body: bool = False
     consumers: str | None = None
+    replay: ReplayKey | None = field(default=None, compare=False)
 
     def to_json(self) -> bytes:
         """Canonical JSON (sorted keys, no blanks): the same policy, the same bytes."""

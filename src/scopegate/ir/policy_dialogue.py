@@ -4,8 +4,9 @@ The question carries the client's method, path and headers, and ours: PHASE, POL
 SERVICE (id, and behind a blank the name where there is one, UTF-8), CLIENT_IP, SCHEME, REQUEST_ID.
 What clients send under such names is gone long before (`envoy/arrival.py`).
 
-An answer 200 lets the request go on when it has `DECIDED: YES`; without it Envoy asks again with
-the body. It may carry the headers for the upstream and the client that the gateway names,
+An answer 200 lets the request go on when it has DECIDED; without it Envoy asks again with the body.
+`YES` goes on at once, `YES_CHANGED` after `apply.lua`. GRANT (`ir/replay.py`) lets Envoy give the
+same yes again. It may carry the headers for the upstream and the client that the gateway names,
 `set-cookie` and `cache-control` for the client, REMOVE (names, joined by commas), and what
 `apply.lua` does:
 
@@ -34,7 +35,7 @@ REQUEST_ID = "x-request-id"
 BODY_IS_CUT = "x-envoy-auth-partial-body"
 """Envoy's own word: `true` when the body was too long to be buffered."""
 
-DECIDED, YES = "x-scopegate-decided", "1"
+DECIDED, YES, YES_CHANGED = "x-scopegate-decided", "1", "2"
 TARGET = "x-scopegate-target"
 METHOD = "x-scopegate-method"
 BODY, DROP = "x-scopegate-body", "drop"

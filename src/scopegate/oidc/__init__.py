@@ -5,12 +5,16 @@ Pure but for `HttpClient`: time (`now_s`, seconds since 1970) and chance are arg
 A glossary, in the order in which a login meets the terms:
 
 issuer           who signs tokens; its name is the claim `iss`, compared exactly
-discovery        reading an issuer's document: `discovery.fetch_issuer`
-facts            what is known of an issuer, as data: `issuer.IssuerFacts`
+discovery        reading an issuer's document and keys: `discovery.fetch_issuer`; when that is done
+                 is the caller's to say (in the gateway: `app/control/issuer_book.py`)
+facts            what is known of an issuer, as data: `issuer_facts.IssuerFacts`
 key set, JWKS    an issuer's public keys: read by `jwks`, looked up in `keys.KeySet`
 owner            the issuer that a key set may vouch for: `key_owners`
 authorization request, response
                  what the browser is sent away with and comes back with: `authorization`
+state, nonce, PKCE verifier
+                 what ties the two to one browser: made by `session/login_state.py`, nonce and
+                 verifier again at the callback
 grant            what is exchanged for tokens at the token endpoint: `grants`
 client authentication
                  how the client shows who it is there: `client_authentication`

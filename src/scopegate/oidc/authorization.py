@@ -1,5 +1,8 @@
 """The authorization request and the response to it.
 
+State, nonce and PKCE verifier come from outside: `session/login_state.py` makes them, and the last
+two again at the callback. Here the verifier becomes the challenge that is sent.
+
 Source: RFC 6749 §4.1.1 and §4.1.2, OpenID Connect Core 1.0 §3.1.2, RFC 7636 §4, RFC 9207 §2,
 RFC 9700 §4.7; contract openid-connect.md §4 and §17.
 """

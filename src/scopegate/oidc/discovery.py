@@ -1,5 +1,7 @@
 """Learning about an issuer: its discovery document, then its keys.
 
+How it is done, once. When it is done, and done again: `app/control/issuer_book.py`.
+
 Source: OpenID Connect Discovery 1.0 §4, RFC 8414 §3, contract openid-connect.md §11 and §14.
 """
 
@@ -16,7 +18,7 @@ from scopegate.oidc.discovery_document import (
 )
 from scopegate.oidc.errors import IdpUnavailable
 from scopegate.oidc.http import HttpClient, HttpSettings
-from scopegate.oidc.issuer import IssuerFacts, Jwk, KeySource, Origin
+from scopegate.oidc.issuer_facts import IssuerFacts, Jwk, KeySource, Origin
 from scopegate.oidc.jwks import read_jwks
 from scopegate.oidc.reasons import Reason
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from scopegate.oidc.errors import IdpUnavailable, NotConfigured, quoted
-from scopegate.oidc.issuer import Endpoints, IssuerFacts, Origin
+from scopegate.oidc.issuer_facts import Endpoints, IssuerFacts, Origin
 from scopegate.oidc.json_object import JsonRefused, parse_json_object
 from scopegate.oidc.jwks import DOCUMENT_BYTES_MAX
 from scopegate.oidc.reasons import Reason

@@ -107,7 +107,7 @@ async def refresh(
 
     An answer without a refresh token leaves the former one in use (RFC 6749 §6), and it is in the
     result. An ID token need not come along (OpenID Connect Core §12.2); if it does, its subject
-    must be checked (`oidc.tokens.check_refreshed_id_token`).
+    must be checked (`oidc.tokens.check_same_issuer`, `check_same_subject`).
     """
     arguments = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)]
     return await _ask(http, endpoint, arguments, now_s)

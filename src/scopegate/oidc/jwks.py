@@ -12,7 +12,7 @@ from typing import Any
 from scopegate.oidc.algorithms import ALGORITHMS
 from scopegate.oidc.base64url import decode_base64url, encode_base64url
 from scopegate.oidc.errors import IdpUnavailable, quoted
-from scopegate.oidc.issuer import Jwk
+from scopegate.oidc.issuer_facts import Jwk
 from scopegate.oidc.json_object import JsonRefused, parse_json_object
 from scopegate.oidc.keys import VerificationKey
 from scopegate.oidc.reasons import Reason

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scopegate.oidc.issuer import IssuerFacts, Jwk, KeySource
+from scopegate.oidc.issuer_facts import IssuerFacts, Jwk, KeySource
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from scopegate.oidc.algorithms import Algorithm
 from scopegate.oidc.base64url import decode_base64url
 from scopegate.oidc.errors import NotConfigured, TokenRefused, UnknownKey, quoted
-from scopegate.oidc.issuer import IssuerFacts, Jwk
+from scopegate.oidc.issuer_facts import IssuerFacts, Jwk
 from scopegate.oidc.jws import Jws
 from scopegate.oidc.key_owners import OwnedKeys, owned_keys
 from scopegate.oidc.reasons import Reason

@@ -364,14 +364,14 @@ class Reason(ReasonCode):
     SUBJECT_CHANGED = (
         "subject_changed",
         401,
-        "The identity provider now speaks of another user.",
+        "The identity provider now speaks of another user, or of nobody that could be compared.",
         "The session is over; the user logs in again. If it repeats, ask the identity provider "
-        "why a refresh brings tokens of somebody else.",
+        "why a refresh brings tokens of somebody else, or names nobody where it did before.",
     )
     ISSUER_CHANGED = (
         "issuer_changed",
         401,
-        "The refreshed ID token comes from another issuer.",
+        "A refreshed token comes from another issuer.",
         "The session is over; the user logs in again. If it repeats, the identity provider "
         "answers under several names: give it one.",
     )

@@ -23,7 +23,7 @@ from scopegate.oidc.claim_checks import (
     numeric_date,
 )
 from scopegate.oidc.errors import TokenRefused, UnknownKey, quoted
-from scopegate.oidc.issuer import Jwk
+from scopegate.oidc.issuer_facts import Jwk
 from scopegate.oidc.jws import Jws, parse_jws
 from scopegate.oidc.keys import KeySet, SharedSecret, VerificationKey, check_signature
 from scopegate.oidc.reasons import Reason
@@ -131,18 +131,17 @@ def signing_key(jws: Jws, keys: KeySet) -> Jwk:
     return key.jwk
 
 
-def check_refreshed_id_token(former: Claims, refreshed: Claims) -> None:
-    """A refreshed ID token speaks of the same user of the same issuer (OpenID Connect Core §12.2).
+def check_same_issuer(iss: Any, claims: Claims, what: str) -> None:
+    """Claims of a refreshed token (`what`) are of the same issuer (OpenID Connect Core §12.2).
 
     Raises TokenRefused.
     """
-    if refreshed.get("iss") != former.get("iss"):
+    if claims.get("iss") != iss:
         raise TokenRefused(
             Reason.ISSUER_CHANGED,
-            f"the refreshed id token is of issuer {quoted(refreshed.get('iss'))}, "
-            f"{quoted(former.get('iss'))} was expected",
+            f"the refreshed {what} is of issuer {quoted(claims.get('iss'))}, "
+            f"{quoted(iss)} was expected",
         )
-    check_same_subject(former.get("sub"), refreshed)
 
 
 def check_same_subject(sub: Any, claims: Claims) -> None:

@@ -73,16 +73,29 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Lasting:
+    """How long the same request would get the same yes (`ir/replay.py`).
+
+    until_s   unix seconds: the first end of all that the yes rests on
+    tags      what is published when something that it rests on is revoked before
+    """
+
+    until_s: float
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Continue:
     """The step has no objection.
 
     set_headers        for the upstream; replaces what the client sent under that name
-    remove_headers     names (lower case, `_` twins included) that the upstream must not see
+    remove_headers     names (lower case, twins with `_`, `.` … too) that the upstream must not see
     response_headers   for the client, with whatever the upstream answers (Set-Cookie …)
     target             path and query for the upstream, when they differ from the request's
     method             for the upstream, when it differs from the request's
     drop_body          the upstream gets no body
     body_cuts          byte ranges (start, end past the last) taken out of the body
+    lasting            whether Envoy may give this yes again; None: ask each time
     reason             why, for logs and metrics
     subject, consumer_id   who it is, for the log and for later steps
     """
@@ -94,6 +107,7 @@ class Continue:
     method: str | None = None
     drop_body: bool = False
     body_cuts: tuple[tuple[int, int], ...] = ()
+    lasting: Lasting | None = None
     reason: ReasonCode = StepReason.ALLOWED
     subject: str | None = None
     consumer_id: str | None = None

@@ -15,7 +15,7 @@ from scopegate.entities.snapshot import Plugin
 from scopegate.ir.policy import Step as PolicyStep
 from scopegate.plugins.access import Step
 from scopegate.plugins.consumers import ConsumerIndex
-from scopegate.plugins.issuers import IssuerRequest
+from scopegate.plugins.issuer_requests import IssuerRequest
 from scopegate.plugins.lowering import PluginCompiler
 from scopegate.plugins.ports import Ports
 

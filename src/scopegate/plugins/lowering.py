@@ -15,6 +15,7 @@ from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin
 from scopegate.ir.gateway import GatewayCookie
 from scopegate.ir.policy import Step
+from scopegate.ir.replay import ReplayKey
 from scopegate.reason_code import ReasonCode
 
 Facts = Mapping[str, Mapping[str, Any]]
@@ -73,6 +74,7 @@ class Lowered:
     cookies             the step gives these to browsers
     reads_body          the step may ask for a form or JSON body
     uses_consumers      the step looks in the consumer directory
+    replay              what its yes rests on; None: every request is asked about
     """
 
     step: Step
@@ -81,6 +83,7 @@ class Lowered:
     cookies: frozenset[GatewayCookie] = frozenset()
     reads_body: bool = False
     uses_consumers: bool = False
+    replay: ReplayKey | None = None
     findings: tuple[Finding, ...] = ()
 
 

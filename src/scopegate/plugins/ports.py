@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from scopegate.oidc.http import HttpClient
 from scopegate.session.remembered import Remembered
+from scopegate.session.revocations import Revocations
 from scopegate.session.shared_state import SharedState
 from scopegate.session.single_flight import FlightsUnderWay
 
@@ -33,6 +34,7 @@ class Ports:
 
     http: HttpClient
     shared: SharedState
+    revocations: Revocations
     facts: FactsPort
     now: Callable[[], float]
     random_bytes: Callable[[int], bytes]

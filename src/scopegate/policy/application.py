@@ -15,9 +15,11 @@ from scopegate.plugins.consumers import ConsumerIndex
 from scopegate.plugins.ports import Ports
 from scopegate.plugins.registry import PLUGINS
 from scopegate.policy.facts_client import FactsClient
+from scopegate.policy.grants import Grants
 from scopegate.policy.journal import Counters, Journal, Log
 from scopegate.policy.library import PolicyLibrary, PolicyUnusable
 from scopegate.policy.service import PolicyService
+from scopegate.session.revocation_file import RevocationFile
 from scopegate.session.single_flight import FlightsUnderWay
 from scopegate.session.sqlite_state import SqliteState
 
@@ -31,6 +33,8 @@ def create_app(
     *,
     policy_dir: Path,
     shared_state_path: Path,
+    revocations_path: Path,
+    replay_limit_s: float,
     control_socket: Path,
     log: Log,
     metrics: Counters,
@@ -39,10 +43,12 @@ def create_app(
 ) -> PolicyService:
     """The ASGI application of one policy worker."""
     shared = SqliteState(shared_state_path, time.time)
+    revocations = RevocationFile(revocations_path, secrets.token_bytes)
     facts = FactsClient(control_socket, time.time)
     ports = Ports(
         http=http_client,
         shared=shared,
+        revocations=revocations,
         facts=facts,
         now=time.time,
         random_bytes=secrets.token_bytes,
@@ -61,7 +67,9 @@ def create_app(
         await ports.refreshes.drain(REFRESHES_LIMIT_S)
         await facts.close()
         await shared.close()
+        revocations.close()
         library.close()
 
     library = PolicyLibrary(policy_dir, prepare)
-    return PolicyService(library, Journal(log, metrics), DECISION_LIMIT_S, close)
+    grants = Grants(replay_limit_s, time.time)
+    return PolicyService(library, Journal(log, metrics), DECISION_LIMIT_S, grants, close)

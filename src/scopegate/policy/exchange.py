@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from scopegate.ir import policy_dialogue as dialogue
+from scopegate.ir.replay import GRANT
 from scopegate.plugins.access import Body, Continue, Header, Request
 
 # In UTF-8 each is one byte, and no other character has it. RFC 9110 §5.5 allows the tab.
@@ -30,7 +31,10 @@ _KNOWN_NAMES = {
 WireHeader = tuple[bytes, bytes]
 
 _NO_BODY: WireHeader = (b"content-length", b"0")
-_YES: WireHeader = (dialogue.DECIDED.encode("ascii"), dialogue.YES.encode("ascii"))
+_YES, _YES_CHANGED = (
+    (dialogue.DECIDED.encode("ascii"), yes.encode("ascii"))
+    for yes in (dialogue.YES, dialogue.YES_CHANGED)
+)
 
 
 class MalformedQuestion(Exception):
@@ -121,16 +125,22 @@ def undecided() -> Answer:
     return Answer(200, (_NO_BODY,))
 
 
-def let_through(outcome: Continue) -> Answer:
-    """Yes, with the changes that the upstream is to see and the cookies that the client gets."""
-    headers: list[WireHeader] = [_NO_BODY, _YES, *_encoded(outcome.set_headers)]
+def let_through(outcome: Continue, grant: str | None = None) -> Answer:
+    """Yes, with the changes that the upstream is to see and the cookies that the client gets.
+
+    `grant`: lets Envoy give the same yes again (`ir/replay.py`).
+    """
+    changes = list(_changes(outcome))
+    yes = _YES_CHANGED if changes else _YES
+    headers: list[WireHeader] = [_NO_BODY, yes, *_encoded(outcome.set_headers), *_encoded(changes)]
+    if grant is not None:
+        headers += _encoded([(GRANT, grant)])
     if outcome.remove_headers:
         set_names = {name for name, _ in outcome.set_headers}
         # A name that is set replaces the client's; removing it as well would take ours away.
         remove = [name for name in outcome.remove_headers if name not in set_names]
         if remove:
             headers += _encoded([(dialogue.REMOVE, ",".join(remove))])
-    headers += _encoded(_changes(outcome))
     if not outcome.response_headers:
         return Answer(200, tuple(headers))
     headers += _encoded(outcome.response_headers)

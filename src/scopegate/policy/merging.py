@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scopegate.plugins.access import Continue, Header
+from scopegate.plugins.access import Continue, Header, Lasting
 
 
 def merge(earlier: Continue, later: Continue) -> Continue:
@@ -19,8 +19,15 @@ def merge(earlier: Continue, later: Continue) -> Continue:
         method=later.method or earlier.method,
         drop_body=earlier.drop_body or later.drop_body,
         body_cuts=earlier.body_cuts + later.body_cuts,
+        lasting=_both(earlier.lasting, later.lasting),
         reason=later.reason,
         subject=later.subject or earlier.subject,
         consumer_id=later.consumer_id or earlier.consumer_id,
         log=earlier.log + later.log,
     )
+
+
+def _both(earlier: Lasting | None, later: Lasting | None) -> Lasting | None:
+    if earlier is None or later is None:
+        return None
+    return Lasting(min(earlier.until_s, later.until_s), earlier.tags + later.tags)

@@ -1,6 +1,7 @@
 """What a refused client reads: a plain page for people, Kong's JSON for programs.
 
-Neither echoes anything of the request but the request id, which Envoy made.
+Neither echoes anything of the request but the request id, which Envoy made. With a plugin's
+`display_errors` both say the refusal's detail as well, and that can quote the request.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from scopegate.plugins.access import (
     Respond,
 )
 from scopegate.policy import exchange, pages
+from scopegate.policy.grants import NONE, Grants
 from scopegate.policy.journal import Journal
 from scopegate.policy.library import PolicyLibrary, PolicyUnusable, PreparedStep
 from scopegate.policy.merging import merge
@@ -42,11 +43,13 @@ class PolicyService:
         library: PolicyLibrary,
         journal: Journal,
         limit_s: float,
+        grants: Grants,
         close: Callable[[], Awaitable[None]],
     ) -> None:
         self._library = library
         self._journal = journal
         self._limit_s = limit_s
+        self._grants = grants
         self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,14 +90,14 @@ class PolicyService:
         if isinstance(outcome, NeedBody):
             return exchange.undecided()
         try:
-            answer = render(outcome, request)
+            answer = render(outcome, request, self._grants)
         except ValueError as problem:
             # A value that no header can carry: what was decided cannot be said, so it is a no.
             self._journal.failed(request, problem)
             outcome = Refusal(
                 500, PolicyReason.UNEXPECTED_ERROR, "the answer cannot be written", UNEXPECTED
             )
-            answer = render(outcome, request)
+            answer = render(outcome, request, self._grants)
         self._journal.decided(started, policy_id, step, request, outcome)
         return answer
 
@@ -139,12 +142,12 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 
 def render(
-    outcome: Continue | Refusal | Redirect | Respond, request: Request | None
+    outcome: Continue | Refusal | Redirect | Respond, request: Request | None, grants: Grants = NONE
 ) -> exchange.Answer:
     """The answer that carries an outcome."""
     match outcome:
         case Continue():
-            return exchange.let_through(outcome)
+            return exchange.let_through(outcome, grants.of(outcome, request))
         case Redirect():
             headers = (("location", outcome.location), *outcome.response_headers)
             return exchange.answer_client(302, "text/plain", b"", headers)

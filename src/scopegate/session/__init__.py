@@ -19,6 +19,9 @@ Glossary
   browser cookie  a sealed random secret by which we know a browser while it logs in (login_state)
   state           OAuth's `state` parameter: a sealed pending login that names its browser
                   (login_state)
+  nonce, PKCE verifier
+                  what else ties an answer to its login: derived from the browser's secret and the
+                  id in `state` (login_state); the URL of the login: `oidc/authorization.py`
   shared state    a small store with expiry that all workers share (shared_state;
                   sqlite_state, whose calls have a thread of their own: disk_thread)
   ended session   one that was logged out and is refused until it would have expired anyway

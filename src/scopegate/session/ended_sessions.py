@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 
 from scopegate.session.remembered import Remembered
+from scopegate.session.revocations import Revocations
 from scopegate.session.sealing import associated
 from scopegate.session.session import LATE_ANSWER_S, RENEWED_GRACE_S, Session
 from scopegate.session.shared_state import SharedState
@@ -20,6 +21,7 @@ SUPERSEDED_LIMIT_S = 31 * 86400
 """How long a superseded generation is remembered at most."""
 _MARGIN_S = 60
 _KEYS_BYTES = 500
+_TAG_DIGITS = 32
 
 
 class EndedSessions:
@@ -29,13 +31,18 @@ class EndedSessions:
     the same cookie may have longer clocks than the one that ended it.
     """
 
-    def __init__(self, state: SharedState, remembered: Remembered | None = None) -> None:
+    def __init__(
+        self, state: SharedState, revocations: Revocations, remembered: Remembered | None = None
+    ) -> None:
         self._state = state
+        self._revocations = revocations
         self._remembered = remembered
 
     async def end(self, session: Session, now_s: int) -> None:
         """End the session in every generation, at once."""
         await self._state.put(_end_key(session), b"", ended_ttl_s(session, now_s))
+        # Only now: whoever is asked from here on says no.
+        await self._revocations.publish([_tag(_end_key(session))])
 
     async def supersede(self, session: Session, now_s: int) -> None:
         """End this generation in ten seconds: the next one was issued."""
@@ -45,6 +52,7 @@ class EndedSessions:
             str(now_s + RENEWED_GRACE_S).encode(),
             min(ended_ttl_s(session, now_s), SUPERSEDED_LIMIT_S),
         )
+        await self._revocations.publish([_tag(_generation_key(session))])
 
     async def is_ended(self, session: Session, now_s: int) -> bool:
         """Whether the session was ended, or this generation of it superseded long enough ago.
@@ -73,6 +81,11 @@ class EndedSessions:
         return keys
 
 
+def revocation_tags(session: Session) -> tuple[str, str]:
+    """What is published when the session ends, and when this generation of it is superseded."""
+    return _tag(_end_key(session)), _tag(_generation_key(session))
+
+
 def ended_ttl_s(session: Session, now_s: int) -> float:
     """Seconds until the last cookie of this session would have expired.
 
@@ -82,6 +95,11 @@ def ended_ttl_s(session: Session, now_s: int) -> float:
     if session.ends_at_s is None:
         return FOREVER_S
     return max(session.ends_at_s - now_s, 0) + _MARGIN_S
+
+
+def _tag(key: str) -> str:
+    # Half of what the store knows; two that are alike would only be asked about once more.
+    return key.rpartition(":")[2][:_TAG_DIGITS]
 
 
 def _end_key(session: Session) -> str:

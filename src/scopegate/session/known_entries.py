@@ -2,7 +2,7 @@
 
 To ask the file costs a change of threads, and a session is looked up at every request. So what was
 read stays in memory, and is an answer only while the head of the WAL index stands where it stood
-before the reading (ADR 35). When it has moved, one reading tells which keys were written since:
+before the reading (ADR 36). When it has moved, one reading tells which keys were written since:
 triggers keep the last of them in the table `change`.
 """
 

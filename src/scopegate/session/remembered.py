@@ -1,6 +1,6 @@
 """What was dear to work out and stays true, for some minutes: one memory for all of a worker.
 
-Only what follows from its key alone belongs here (ADR 36): that these bytes were signed by a key of
+Only what follows from its key alone belongs here (ADR 37): that these bytes were signed by a key of
 this set, what this sealed text holds. Whoever takes it out asks clocks and states himself. What was
 refused is not put in, so that nobody fills the memory who has no credential.
 """

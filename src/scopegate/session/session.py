@@ -6,6 +6,7 @@ Source: contract openid-connect.md §10. All times are unix seconds.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
@@ -15,7 +16,8 @@ from scopegate.session.reasons import SessionReason
 from scopegate.session.sealing import RandomBytes, encode_base64url
 
 TOUCH_AFTER_S = 60
-"""`last_used_at_s` is written again at most this often."""
+"""`last_used_at_s` is written again at most this often, or once in a quarter of the idling timeout
+where that is less (`check_clocks`)."""
 RENEWED_GRACE_S = 10
 """How long the generation before stays good, so that requests under way survive."""
 LATE_ANSWER_S = 60
@@ -49,7 +51,7 @@ class Session:
     created_at_s     the login: absolute clock
     ends_at_s        when the absolute clock of whoever began it runs out; None: it was off
     issued_at_s      this generation: rolling clock
-    last_used_at_s   when it was written, as exact as TOUCH_AFTER_S: idling clock
+    last_used_at_s   when a use was last written down, see TOUCH_AFTER_S: idling clock
     """
 
     id: str = field(repr=False)
@@ -191,6 +193,24 @@ def _clocks_left_s(
         yield Clock.ROLLING, session.issued_at_s + timeouts.rolling_s - now_s
     if timeouts.idling_s:
         yield Clock.IDLING, session.last_used_at_s + timeouts.idling_s - now_s
+
+
+def unchanged_until_s(session: Session, timeouts: Timeouts) -> float:
+    """Unix seconds until which a use of this session writes nothing and every clock is good.
+
+    The first of: a clock runs out, the renewal is due, the use is to be written down.
+    """
+    now_s = session.last_used_at_s
+    ends_s = [now_s + left_s for left_s in clocks_left_s(session, timeouts, now_s).values()]
+    touch_after_s = min(TOUCH_AFTER_S, timeouts.idling_s / 4)
+    renewal_at_s = session.issued_at_s + timeouts.rolling_s * 3 / 4
+    if timeouts.rolling_s > 0:
+        ends_s.append(renewal_at_s)
+    touch_at_s = now_s + touch_after_s
+    renews_soon = timeouts.rolling_s > 0 and touch_at_s >= renewal_at_s - touch_after_s
+    if timeouts.idling_s > 0 and not renews_soon:
+        ends_s.append(touch_at_s)
+    return min(ends_s, default=math.inf)
 
 
 def unused_life_s(timeouts: Timeouts) -> float | None:

@@ -1,7 +1,7 @@
 """The session cookie: from a Cookie header to a session and back.
 
-Name, audience and binding go into the authentication code, so that a cookie of another one is
-simply not a session: it does not open. What `session_bind` names is sealed as a mark before the
+Name, audience and binding are associated data of the sealed text, so that a cookie of another one
+is simply not a session: it does not open. What `session_bind` names is sealed as a mark before the
 session instead: where it differs the session is good for nothing but to be ended.
 """
 
@@ -145,7 +145,7 @@ class SessionCookie:
         return session if _is_bound(opened, bound) else replace(session, tokens=Tokens())
 
     def _opened(self, sealed: str, now_s: int) -> _Opened | None:
-        """What the text holds; opened once in a while (docs/adr/0036)."""
+        """What the text holds; opened once in a while (docs/adr/0037)."""
         key = (self, sealed)
         opened: _Opened | None = self._remembered.get(key) if self._remembered else None
         if opened is not None and not opened.key.is_over(now_s):

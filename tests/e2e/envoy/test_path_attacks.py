@@ -1,15 +1,21 @@
-"""However a path is written, nothing that a server might take for /admin gets past its policy."""
+"""However a path is written, nothing that a server might take for /admin gets past its policy,
+nor for /api/admin below an open /api.
+"""
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import pytest_asyncio
 
+from scopegate.compile.arriving_paths import arriving_regex
 from scopegate.ir.gateway import PathMatch, RouteMatch
 from support.policy_double import Verdict
 
@@ -26,7 +32,7 @@ PIECES = [
     *("/", "//", "\\", "%2f", "%5c", "%252f", "%255c", "%c0%af"),
     *(".", "..", "%2e", "%2e%2e", "%252e", "%c0%ae", "..;"),
     *(";", ";a=1", "%3b", "%253b", "?", "%20", "%09", "%00"),
-    *("%", "%25", "%252", "25", "2e", "2f", "%61", "x", "admin", "public"),
+    *("%", "%25", "%252", "25", "2e", "2f", "%61", "x", "admin", "public", "api"),
 ]
 
 
@@ -50,6 +56,7 @@ def _steps(path: str) -> Iterator[str]:
     yield re.sub("/+", "/", path)
     yield re.sub(";[^/]*", "", path)
     yield re.sub("(?<=/) *(\\.?) *(\\.?) *(?=/|$)", r"\1\2", path)
+    yield re.sub("[. ]+(?=/)", "", path)
     yield re.sub("[\0-\x1f\x7f]", "", path)
     yield path.partition("\0")[0]
     yield path.partition("#")[0]
@@ -63,21 +70,37 @@ def _steps(path: str) -> Iterator[str]:
     yield "/" + "/".join(segments)
 
 
-def means_admin(target: str) -> bool:
-    return any(re.match("/admin(?![a-z])", path) for path in readings(target))
+def means_admin(target: str, pattern: str = "/(?:api/)?admin") -> bool:
+    return any(re.match(f"{pattern}(?![a-z])", path) for path in readings(target))
+
+
+@dataclass(frozen=True)
+class Fence:
+    """/admin and /api/admin are protected, and nobody gets in; everything else is open.
+
+    With `keep` (encoded slashes and parameters go on) only what begins with /admin is fenced:
+    /api%2Fadmin and /api;x/admin are for /api.
+    """
+
+    node: Node
+    choice: Literal["refuse", "keep"]
+
+    def is_passed(self, seen: str) -> bool:
+        return means_admin(seen) if self.choice == "refuse" else means_admin(seen, "/admin")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["refuse", "keep"])
-async def fence(node: Node, request: pytest.FixtureRequest) -> Node:
-    """/admin is protected, and nobody gets in; everything else is open."""
+async def fence(node: Node, request: pytest.FixtureRequest) -> Fence:
+    choice = request.param
     await node.serve(
+        node.protected("/api/admin"),
         node.protected("/admin"),
-        node.route("/public"),
-        node.route("/"),
-        escaped_slashes=request.param,
+        *map(node.route, ("/public", "/api", "/")),
+        escaped_slashes=choice,
+        path_parameters=choice,
     )
     node.policy.decide = lambda asked: Verdict(403)
-    return node
+    return Fence(node, choice)
 
 
 async def passes(node: Node, target: str) -> str | None:
@@ -91,20 +114,20 @@ async def passes(node: Node, target: str) -> str | None:
 
 
 @pytest.mark.parametrize("target", ATTACKS)
-async def test_no_spelling_of_admin_gets_past_its_policy(fence: Node, target: str):
-    seen = await passes(fence, target)
-    assert seen is None or not means_admin(seen), f"{target} went on as {seen}"
+async def test_no_spelling_of_admin_gets_past_its_policy(fence: Fence, target: str):
+    seen = await passes(fence.node, target)
+    assert seen is None or not fence.is_passed(seen), f"{target} went on as {seen}"
 
 
-async def test_no_mixture_gets_past_either(fence: Node):
+async def test_no_mixture_gets_past_either(fence: Fence):
     dice = random.Random(22)
     went_on = 0
     for _ in range(700):
         target = "/" + "".join(dice.choice(PIECES) for _ in range(dice.randint(2, 7)))
-        seen = await passes(fence, target)
+        seen = await passes(fence.node, target)
         if seen is not None:
             went_on += 1
-            assert not means_admin(seen), f"{target} went on as {seen}"
+            assert not fence.is_passed(seen), f"{target} went on as {seen}"
     assert went_on > 30, "a fence that lets nothing pass shows nothing"
 
 
@@ -123,10 +146,7 @@ async def test_the_yardstick_knows_the_attacks():
         "/caf%C3%A9",
         "/50%25",
         "/100%25%20off",
-        "/a;v=1/b",
-        "/app/;jsessionid=1",
         "/a..b/c...d",
-        "/.../x",
         "/..a",
         "/a.",
         "/urn%3Aa%253Ab",
@@ -136,8 +156,53 @@ async def test_the_yardstick_knows_the_attacks():
         "/a/",
     ],
 )
-async def test_ordinary_paths_go_on_unchanged(fence: Node, target: str):
-    assert await passes(fence, target) == target
+async def test_ordinary_paths_go_on_unchanged(fence: Fence, target: str):
+    assert await passes(fence.node, target) == target
+
+
+@pytest.mark.parametrize(
+    "target", ["/route./x", "/route../x", "/route%20/x", "/route%2520/x", "/.../x", "/a/b.%20/c"]
+)
+async def test_dots_and_blanks_before_a_slash_are_refused_where_more_than_one_segment_counts(
+    node: Node, target: str
+):
+    # Kong takes `/route./x` for a route's `/route`; no longer route is missed there.
+    short = RouteMatch(path=PathMatch("regex", r"/([a-z0-9_-]+|v\d\.\w{2,3})$"))
+    await node.serve(node.protected(match=short), node.route("/route"), node.route("/"))
+    assert await passes(node, target) == target
+    for path in (
+        PathMatch("prefix", "/route/x"),
+        PathMatch("prefix", "/route/"),
+        PathMatch("prefix", "/route%2Fx"),
+        *(PathMatch("regex", value) for value in ("/route/x", "/route.x", "/r[!-~]", "/r[^x]")),
+    ):
+        await node.serve(node.protected(match=RouteMatch(path=path)), node.route("/"))
+        reply = await node.ask(target)
+        assert (reply.status, json.loads(reply.body)["reason"]) == (400, "path_ambiguous"), path
+
+
+@pytest.mark.parametrize(
+    "target", ["/a;v=1/b", "/app/;jsessionid=1", "/api;x/admin", "/a;", "/a%3Bb", "/a%25253bb"]
+)
+async def test_path_parameters_are_a_matter_of_choice(node: Node, target: str):
+    await node.serve(node.route("/"), path_parameters="keep")
+    assert await passes(node, target) == target
+    await node.serve(node.route("/"))
+    reply = await node.ask(target)
+    assert (reply.status, json.loads(reply.body)["reason"]) == (400, "path_parameters")
+    assert await passes(node, "/a?x=1;y=%3B") == "/a?x=1;y=%3B"
+
+
+async def test_a_route_with_parameters_of_its_own_can_be_reached(node: Node):
+    regex, other = (
+        RouteMatch(path=PathMatch("regex", arriving_regex(pattern)))
+        for pattern in (r"/r\d;x=[^;]+", r"/[!-~]+")
+    )
+    await node.serve(node.route("/map;v="), node.route(match=regex), node.route(match=other))
+    for target in ("/map;v=1/x?q=;", "/map%3Bv=1", "/map%3bv%3D1", "/r1;x=1", "/r1%3Bx=1"):
+        assert await passes(node, target) == target
+    for target in ("/map;w=1", "/other;x", "/map%253Bv=1", "/r1/;x=1"):
+        assert await passes(node, target) is None
 
 
 async def test_one_encoded_slash_in_a_segment_is_a_matter_of_choice(node: Node):
@@ -157,6 +222,38 @@ async def test_a_route_with_an_encoded_slash_of_its_own_can_be_reached(node: Nod
 
 
 @pytest.mark.parametrize(
+    "target",
+    [
+        "/v1:admin",
+        "/v1%3Aadmin",
+        "/v1%3aadmin/x",
+        "/@internal",
+        "/%40internal",
+        "/(a)",
+        "/%28a)",
+        "/%28a%29/x",
+        "/r1%2Cx",
+        "/r1%3dx",
+    ],
+)
+async def test_a_reserved_character_leads_around_no_route(node: Node, target: str):
+    await node.serve(
+        *map(node.protected, ("/v1:admin", "/@internal", "/(a)")),
+        node.protected(match=RouteMatch(path=PathMatch("regex", arriving_regex(r"/r\d[,=]x")))),
+        node.route("/"),
+    )
+    assert await passes(node, target) == target
+    assert len(node.policy.asked) == 1
+
+
+async def test_what_is_stripped_is_stripped_in_either_spelling(node: Node):
+    await node.serve(node.route("/v1:a", strip_path=True, base_path="/base"))
+    for target in ("/v1:a/x", "/v1%3Aa/x", "/v1%3aa/x"):
+        assert await passes(node, target) == "/base/x"
+    assert await passes(node, "/v1%3Aa") == "/base"
+
+
+@pytest.mark.parametrize(
     ("target", "seen"),
     [
         ("/route../x", "/base/x"),
@@ -173,7 +270,9 @@ async def test_a_route_with_an_encoded_slash_of_its_own_can_be_reached(node: Nod
     ],
 )
 async def test_stripping_a_prefix_makes_no_dot_segment(node: Node, target: str, seen: str | None):
-    await node.serve(node.route("/route", strip_path=True, base_path="/base"))
+    await node.serve(
+        node.route("/route", strip_path=True, base_path="/base"), path_parameters="keep"
+    )
     assert await passes(node, target) == seen
 
 
@@ -182,6 +281,7 @@ async def test_no_spelling_leaves_the_base_path_of_a_stripped_prefix(node: Node)
         node.route("/public", strip_path=True, base_path="/base"),
         node.protected("/"),
         escaped_slashes="keep",
+        path_parameters="keep",
     )
     node.policy.decide = lambda asked: Verdict(403)
     dice = random.Random(23)

@@ -41,6 +41,8 @@ async def test_identity_headers_of_a_client_never_arrive(node: Node, protected: 
             name.replace("-", "_"),
             name.replace("-", "_", 1),
             "_".join(name.rsplit("-", 1)).upper(),
+            name.replace("-", "."),
+            name.replace("-", "~", 1),
         )
     ]
     forged = [(name, "forged") for name in spellings]
@@ -75,6 +77,7 @@ async def test_what_we_say_about_the_client_is_our_word(node: Node):
         ("X-Forwarded-User", "root"),
         ("X_Forwarded_Proto", "https"),
         ("X_Forwarded-For", "10.9.9.9"),
+        ("X.Forwarded.For", "10.9.9.9"),
         ("Forwarded", "for=10.9.9.9"),
         ("X-Real-IP", "10.9.9.9"),
         ("X_Real_IP", "10.9.9.9"),

@@ -12,7 +12,7 @@ from scopegate.oidc.algorithms import ALGORITHMS
 from scopegate.oidc.discovery import Discovered, DiscoverySettings, fetch_issuer
 from scopegate.oidc.errors import IdpUnavailable, NotConfigured, UnknownKey
 from scopegate.oidc.http import HttpAnswer
-from scopegate.oidc.issuer import IssuerFacts, KeySource, Origin
+from scopegate.oidc.issuer_facts import IssuerFacts, KeySource, Origin
 from scopegate.oidc.keys import KeySet
 from scopegate.oidc.reasons import Reason
 from unit.oidc.vectors import EC_JWK, ED25519_JWK, RSA_JWK, public

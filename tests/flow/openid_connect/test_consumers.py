@@ -187,7 +187,20 @@ async def test_authenticated_groups_come_in_the_tokens_order(world: World) -> No
 async def test_a_group_with_a_comma_does_not_read_as_two(world: World) -> None:
     world.idp.behaviour.id_token.set["groups"] = ["staff", "guests, admin"]
     visitor = world.visitor(await world.plugin(authenticated_groups_claim=["groups"]))
-    assert upstream(await visitor.log_in())["x-authenticated-groups"] == "staff"
+    answer = allowed(await visitor.log_in())
+    assert upstream(answer)["x-authenticated-groups"] == "staff"
+    assert [line.event for line in answer.log] == ["[openid-connect] group dropped"]
+
+
+@pytest.mark.parametrize("group", [" admin", "admin ", "admin\t", "\u00a0admin", "admin\u2003"])
+async def test_a_group_with_a_blank_at_its_end_does_not_read_as_another(
+    world: World, group: str
+) -> None:
+    world.idp.behaviour.id_token.set["groups"] = [group, "site admins"]
+    visitor = world.visitor(await world.plugin(authenticated_groups_claim=["groups"]))
+    answer = allowed(await visitor.log_in())
+    assert upstream(answer)["x-authenticated-groups"] == "site admins"
+    assert [line.fields["header"] for line in answer.log] == ["x-authenticated-groups"]
 
 
 async def test_without_groups_there_is_no_header_and_a_forged_one_goes(world: World) -> None:
@@ -315,7 +328,7 @@ async def test_a_login_that_maps_to_no_consumer_goes_on_as_nobody_without_its_co
     )
     answer = allowed(await visitor.come_back(await visitor.authenticate(start)))
     assert upstream(answer)["x-anonymous-consumer"] == "true"
-    assert (answer.target, answer.drop_body) == ("/oidc", response_mode == "form_post")
+    assert (answer.target, answer.drop_body) == ("/oidc", True)
     assert not visitor.has_session
 
 

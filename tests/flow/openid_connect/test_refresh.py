@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from scopegate.plugins.access import Continue, Outcome
-from scopegate_demo.idp import Behaviour, Fault, Signature, TokenEdit
+from scopegate_demo.idp import Behaviour, DemoIdp, Fault, Signature, TokenEdit
 from support.plugin_dialogue import (
     SCRIPT,
     WITHOUT_SCOPE,
@@ -157,6 +158,83 @@ async def test_a_refresh_that_speaks_of_somebody_else_ends_the_session(
     world.clock.advance(TOKEN_LIFE_S)
     redirected(await visitor.get("/oidc"), "login_started")
     refused(await copy.fetch("/oidc"), 401, "session_ended")
+
+
+@pytest.mark.parametrize("token", ["refreshed_id_token", "refreshed_access_token"])
+async def test_a_refresh_by_another_issuer_ends_the_session(world: World, token: str) -> None:
+    """Also one that is allowed here: nobody says that its `sub` is the same person."""
+    other = "https://other.example"
+    visitor = await logged_in(
+        world, issuers_allowed=[world.idp.issuer, other], verify_signature=False
+    )
+    copy = visitor.copy()
+    setattr(world.idp.behaviour, token, TokenEdit(set={"iss": other}))
+    world.clock.advance(TOKEN_LIFE_S)
+    refused(await visitor.fetch("/oidc"), 401, "issuer_changed")
+    refused(await copy.fetch("/oidc"), 401, "session_ended")
+
+
+def only(access_token: TokenEdit | str) -> Callable[[DemoIdp], None]:
+    """A refresh that brings this access token and no ID token."""
+
+    def misbehave(idp: DemoIdp) -> None:
+        idp.behaviour.token_answer.without.append("id_token")
+        if isinstance(access_token, str):
+            idp.behaviour.token_answer.set["access_token"] = access_token
+        else:
+            idp.behaviour.refreshed_access_token = access_token
+
+    return misbehave
+
+
+async def test_a_refresh_that_names_nobody_ends_the_session(world: World) -> None:
+    for misbehave in (only(TokenEdit(without=["sub"])), only("opaque")):
+        visitor = await logged_in(world)
+        copy = visitor.copy()
+        misbehave(world.idp)
+        world.clock.advance(TOKEN_LIFE_S)
+        refused(await visitor.fetch("/oidc"), 401, "subject_changed")
+        refused(await copy.fetch("/oidc"), 401, "session_ended")
+        world.idp.behaviour = Behaviour()
+
+
+async def test_where_access_tokens_are_opaque_a_refresh_need_not_name_anybody(
+    world: World,
+) -> None:
+    """OpenID Connect Core §12.2: it need not bring an ID token."""
+    world.idp.behaviour.id_token.without.append("at_hash")
+    world.idp.behaviour.token_answer.set["access_token"] = "opaque"
+    visitor = await logged_in(world)
+    world.idp.behaviour.token_answer.without.append("id_token")
+    world.clock.advance(TOKEN_LIFE_S)
+    allowed(await visitor.fetch("/oidc"))
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+async def test_a_refreshed_token_without_its_like_is_compared_with_the_session(
+    world: World, is_same: bool
+) -> None:
+    """The access token was opaque before."""
+    world.idp.behaviour.id_token.without.append("at_hash")
+    world.idp.behaviour.token_answer.set["access_token"] = "opaque"
+    visitor = await logged_in(world)
+    world.idp.behaviour.token_answer.set.clear()
+    if not is_same:
+        other = world.idp.realm.user(WITHOUT_SCOPE)
+        world.idp.behaviour.refreshed_access_token = TokenEdit(set={"sub": other.sub})
+    world.clock.advance(TOKEN_LIFE_S)
+    answer = await visitor.fetch("/oidc")
+    if is_same:
+        allowed(answer)
+    else:
+        refused(answer, 401, "subject_changed")
+
+
+async def test_an_id_token_vouches_for_an_access_token_that_cannot(world: World) -> None:
+    visitor = await logged_in(world)
+    world.idp.behaviour.refreshed_access_token = TokenEdit(without=["sub"])
+    world.clock.advance(TOKEN_LIFE_S)
+    allowed(await visitor.fetch("/oidc"))
 
 
 async def test_a_refreshed_token_with_a_bad_signature_ends_the_session(world: World) -> None:

@@ -6,6 +6,7 @@ Source: contract openid-connect.md §8, §22 (1), (2).
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -38,17 +39,21 @@ def bearer(world: World, **claims: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("config", "claims", "header"),
+    ("config", "claim", "header"),
     [
-        ({}, {"sub": BREAK}, "x-credential-identifier"),
-        ({"authenticated_groups_claim": ["groups"]}, {"groups": [BREAK]}, "x-authenticated-groups"),
-        ({"session_request_headers": ["subject"]}, {"sub": BREAK}, "session-subject"),
-        ({"upstream_headers": [{"header": "x-name", "path": ["n"]}]}, {"n": BREAK}, "x-name"),
+        ({}, "sub", "x-credential-identifier"),
+        ({"authenticated_groups_claim": ["groups"]}, "groups", "x-authenticated-groups"),
+        ({"session_request_headers": ["subject"]}, "sub", "session-subject"),
+        ({"upstream_headers": [{"header": "x-name", "path": ["n"]}]}, "n", "x-name"),
     ],
 )
-async def test_a_claim_with_a_line_break_gives_no_header(
-    world: World, config: dict[str, Any], claims: dict[str, Any], header: str
+@pytest.mark.parametrize(
+    "value", [BREAK, " root", "root ", "\u3000root"], ids=["break", "before", "behind", "wide"]
+)
+async def test_a_claim_that_would_arrive_as_another_gives_no_header(
+    world: World, config: dict[str, Any], claim: str, header: str, value: str
 ) -> None:
+    claims = {claim: [value] if claim == "groups" else value}
     visitor = world.visitor(await world.plugin(**config))
     answer = allowed(await visitor.send("GET", "/", SCRIPT | bearer(world, **claims)))
     assert header not in upstream(answer)
@@ -81,7 +86,11 @@ PLACES: dict[str, Any] = {
     "upstream_access_token_header": None,
     "upstream_headers": [{"header": "x-name", "path": ["name"]}],
 }
-TARGET = "/oidc?a=1&access_token=forged&refresh_token=forged&b=2"
+TARGET = (
+    "/oidc?a=1&access_token=forged&refresh_token=forged"
+    "&Access.Token=forged&access_token%5B%5D=forged&REFRESH-TOKEN=forged&b=2"
+)
+FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
 def has_no_forged_credential(answer: Any) -> None:
@@ -106,6 +115,32 @@ async def test_a_callback_takes_no_unchecked_credential_along(world: World) -> N
     assert set(ELSEWHERE) <= set(allowed(answer).remove_headers)
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "HEAD"])
+async def test_a_callback_takes_no_form_along_whatever_its_method(
+    world: World, method: str
+) -> None:
+    visitor = world.visitor(await world.plugin(**PLACES))
+    callback = await visitor.authenticate(await visitor.start_login("/oidc"))
+    _, _, query = callback.url.partition("?")
+    body = b"access_token=forged"
+    answer = allowed(await visitor.send(method, f"/oidc?{query}", NAVIGATION | FORM, body))
+    assert answer.drop_body
+    assert answer.method == (None if method in ("GET", "HEAD") else "GET")
+
+
+async def test_a_callback_that_came_to_nothing_takes_no_form_along(world: World) -> None:
+    guest = ConsumerRecord("00000000-0000-4000-8000-00000000000a", "guest", None)
+    plugin = await world.plugin(**PLACES, anonymous="guest", consumers=[guest])
+    visitor = world.visitor(await world.plugin(**PLACES))
+    callback = await visitor.authenticate(await visitor.start_login("/oidc"))
+    visitor.plugin = plugin
+    world.idp.behaviour.id_token.set["nonce"] = "of another login"
+    _, _, query = callback.url.partition("?")
+    body = b"access_token=forged"
+    answer = allowed(await visitor.send("POST", f"/oidc?{query}", NAVIGATION | FORM, body))
+    assert (answer.reason, answer.method, answer.drop_body) == ("anonymous", "GET", True)
+
+
 async def test_other_cookies_go_on_as_they_came(world: World) -> None:
     visitor = world.visitor(await world.plugin(**PLACES))
     visitor.cookies |= {"session": "1forged", "theme": "Öl".encode().decode("latin-1")}
@@ -125,6 +160,52 @@ async def test_two_refresh_tokens_are_refused(world: World) -> None:
     refused(answer, 400, "credential_repeated")
 
 
+@pytest.mark.parametrize("twin", ["Access_Token", "access.token", "access_token[]"])
+async def test_a_token_and_its_twin_are_two(world: World, twin: str) -> None:
+    """A server that takes one for the other would read one that nobody has checked."""
+    visitor = world.visitor(await world.plugin(**PLACES, hide_credentials=False))
+    headers = SCRIPT | bearer(world)
+    answer = await visitor.send("GET", f"/oidc?{urlencode({twin: 'forged'})}", headers)
+    refused(answer, 400, "credential_repeated")
+    answer = await visitor.post("/oidc", {twin: "forged"}, **bearer(world))
+    refused(answer, 400, "credential_repeated")
+    token = bearer(world)["authorization"].removeprefix("Bearer ")
+    query = urlencode({"access_token": token, twin: "forged"})
+    answer = refused(await visitor.fetch(f"/oidc?{query}"), 400, "credential_repeated")
+    assert "query access_token in another spelling" in answer.detail
+    form = {"refresh_token": "forged", "Refresh.Token": "forged"}
+    refused(await visitor.post("/oidc", form), 400, "credential_repeated")
+
+
+async def test_a_twin_alone_is_no_credential(world: World) -> None:
+    visitor = world.visitor(await world.plugin(**PLACES))
+    token = bearer(world)["authorization"].removeprefix("Bearer ")
+    refused(await visitor.fetch(f"/oidc?Access_Token={token}"), 401, "no_credential")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity, br"])
+async def test_a_form_that_cannot_be_looked_into_is_refused(world: World, encoding: str) -> None:
+    """Some servers unpack it, and what it holds nobody has checked."""
+    guest = ConsumerRecord("00000000-0000-4000-8000-00000000000a", "guest", None)
+    plugin = await world.plugin(
+        **PLACES, anonymous="guest", consumers=[guest], run_on_preflight=False
+    )
+    headers = SCRIPT | FORM | {"content-encoding": encoding}
+    visitor = world.visitor(plugin)
+    for method, others in (("POST", {}), ("POST", bearer(world)), ("OPTIONS", {})):
+        answer = await visitor.send(method, "/oidc", headers | others)
+        assert "bearer_token_param_type" in refused(answer, 400, "form_encoded").detail
+    visitor = world.visitor(await world.plugin(**PLACES))
+    await visitor.log_in("/oidc")
+    refused(await visitor.send("POST", "/oidc", headers), 400, "form_encoded")
+    assert visitor.has_session
+    # What is no form, or no place for a token, is the application's.
+    json_call = headers | {"content-type": "application/json"}
+    allowed(await visitor.send("POST", "/oidc", json_call))
+    plugin = await world.plugin(bearer_token_param_type=["header"])
+    allowed(await world.visitor(plugin).send("POST", "/oidc", headers | bearer(world)))
+
+
 async def test_half_a_character_in_json_is_a_token_that_is_wrong(world: World) -> None:
     visitor = world.visitor(await world.plugin(**PLACES))
     kind = {"content-type": "application/json"}
@@ -141,7 +222,7 @@ async def test_beside_a_bearer_token_no_refresh_token_goes_on(world: World) -> N
 
 
 async def test_no_other_spelling_and_no_other_scheme_goes_on(world: World) -> None:
-    """Many servers take `_` for `-`; whatever stands in Authorization reads as checked."""
+    """Many servers take `_` or `.` for `-`; whatever stands in Authorization reads as checked."""
     others = {
         "x_access_token": "forged",
         "access_token": "forged",
@@ -150,6 +231,8 @@ async def test_no_other_spelling_and_no_other_scheme_goes_on(world: World) -> No
         "authorization": "Basic Zm9yZ2VkOng=",
         "proxy-authorization": "Basic Zm9yZ2VkOng=",
         "proxy_authorization": "Bearer forged",
+        "proxy.authorization": "Bearer forged",
+        "x~access~token": "forged",
     }
     visitor = world.visitor(await world.plugin(**PLACES))
     await visitor.log_in("/oidc")
@@ -202,6 +285,8 @@ async def test_a_token_in_a_form_beside_a_session_is_refused(world: World) -> No
     visitor = world.visitor(await world.plugin())
     await visitor.log_in("/oidc")
     allowed(await visitor.post("/oidc", {"a": "1"}))
+    for twin in ("Access-Token", "access_token[0]"):
+        refused(await visitor.post("/oidc", {twin: "forged"}), 400, "credential_repeated")
     answer = await visitor.post("/oidc", {"a": "1", "access_token": "forged"})
     assert "bearer_token_param_type" in refused(answer, 400, "credential_repeated").detail
     assert visitor.has_session
@@ -291,3 +376,17 @@ async def test_a_preflight_takes_nothing_along_that_is_ours(world: World) -> Non
     assert allowed(answer).reason == "preflight"
     assert "x_consumer_id" in allowed(answer).remove_headers
     has_no_forged_credential(answer)
+
+
+async def test_a_preflight_takes_no_form_with_a_token_along(world: World) -> None:
+    """A real one has no body; this is a request that calls itself one."""
+    visitor = world.visitor(await world.plugin(**PLACES, run_on_preflight=False))
+    body = b"a=1&access_token=forged&b=2&Access.Token=forged"
+    answer = allowed(await visitor.send("OPTIONS", "/oidc", SCRIPT | FORM, body))
+    assert visitor.asked_for_body
+    left = bytearray(body)
+    for start, end in reversed(answer.body_cuts):
+        del left[start:end]
+    assert bytes(left) == b"a=1&b=2"
+    allowed(await visitor.send("OPTIONS", "/oidc", SCRIPT))
+    assert not visitor.asked_for_body

@@ -59,6 +59,39 @@ def test_regexes(pattern: str, path: str, found: bool):
     assert bool(re.match(arriving_regex(pattern), path)) is found
 
 
+@pytest.mark.parametrize(
+    ("pattern", "written"),
+    [
+        (r"/v1:admin$", "/v1:admin"),
+        (r"/@a!b&c'd,e;f=g$", "/@a!b&c'd,e;f=g"),
+        (r"/\$\(a\)\*\+\[b\]\:$", "/$(a)*+[b]:"),
+        (r"/a]b$", "/a]b"),
+        (r"/[:@]a$", "/:a"),
+        (r"/[]]a$", "/]a"),
+        (r"/[\[*]a$", "/*a"),
+        (r"/[*-,]a$", "/+a"),
+        (r"/[\x26-\x28]a$", "/'a"),
+        (r"/[\t-~]a$", "/=a"),
+        (r"/\x3aa$", "/:a"),
+        (r"/:{2,3}$", "/:::"),
+        (r"/(?:a:)+$", "/a:a:"),
+        (r"/a%3Ab$", "/a:b"),
+    ],
+)
+def test_a_reserved_character_is_itself_in_either_spelling(pattern: str, written: str):
+    found = arriving_regex(pattern)
+    encoded = re.sub("[^/a-z0-9]", lambda one: f"%{ord(one[0]):02X}", written)
+    for spelling in (written, encoded, encoded.lower()):
+        assert re.match(found, spelling)
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"/a{2,3}$", r"/a*$", r"/(a)+$", r"/[^:;]+$", r"/\w\d$", r"/[a-z-]$", r"/(?i)a$"]
+)
+def test_what_is_syntax_stays_as_it_is(pattern: str):
+    assert arriving_regex(pattern) == pattern
+
+
 def test_a_named_group_in_either_spelling_stays_as_it_is():
     for pattern in (r"/(?P<a>x)", r"/(?<a>x)", r"/(?i:x)", r"/(?:x)"):
         assert arriving_regex(pattern) == pattern

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote, unquote
 
 import pytest
+from envoy.config.route.v3.route_components_pb2 import RouteMatch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scopegate.envoy.path_rewrites import joining, stripped_prefix
+from scopegate.envoy.path_rewrites import anchored, joining, stripped_prefix
+from scopegate.envoy.route_matches import set_path
 from scopegate.ir.gateway import Forward, PathMatch
 
 
@@ -69,6 +72,24 @@ def test_a_prefix_is_text_and_a_base_path_is_no_pattern():
     how = joining(PathMatch("prefix", "/a.b"), forward("/", True))
     assert how.usual is not None
     assert re.match(how.usual.pattern, "/axb/x") is None
+
+
+@pytest.mark.parametrize("written", ["/v1:admin", "/@a!$&'(b)*+,;=[c]", "/v1%3Aadmin"])
+def test_a_reserved_character_of_a_prefix_counts_in_either_spelling(written: str):
+    pattern = anchored(PathMatch("prefix", written))
+    decoded = unquote(written)
+    encoded = quote(decoded, safe="/")
+    for spelling in (decoded, encoded, encoded.lower()):
+        assert re.fullmatch(pattern, spelling)
+    assert join("/base", written, True, f"{encoded}/x") == "/base/x"
+
+
+def test_a_prefix_with_one_spelling_stays_a_prefix():
+    plain, other = RouteMatch(), RouteMatch()
+    set_path(plain, PathMatch("prefix", "/a.b-c_d~e/1"))
+    set_path(other, PathMatch("prefix", "/a:b"))
+    assert plain.prefix == "/a.b-c_d~e/1"
+    assert other.safe_regex.regex == "/a(?::|(?i:%3A))b.*"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 from joserfc.jwa import JWS_ALGORITHMS
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from scopegate.oidc.issuer import IssuerFacts, Jwk, KeySource, Origin
+from scopegate.oidc.issuer_facts import IssuerFacts, Jwk, KeySource, Origin
 from scopegate.oidc.keys import KeySet
 from support.base64url import to_base64url
 from unit.oidc.vectors import EC_JWK, ED25519_JWK, P521_JWK, RSA_JWK, public

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scopegate.oidc.discovery_document import discovery_url, is_http_url, issuer_of, read_document
 from scopegate.oidc.errors import IdpUnavailable, NotConfigured
-from scopegate.oidc.issuer import Endpoints, IssuerFacts, Origin
+from scopegate.oidc.issuer_facts import Endpoints, IssuerFacts, Origin
 from scopegate.oidc.reasons import Reason
 from unit.oidc.forging import ISSUER
 

@@ -11,7 +11,7 @@ from scopegate.oidc.claim_checks import IdTokenRules
 from scopegate.oidc.errors import TokenRefused
 from scopegate.oidc.reasons import Reason
 from scopegate.oidc.tokens import (
-    check_refreshed_id_token,
+    check_same_issuer,
     check_same_subject,
     read_id_token,
     verify_id_token,
@@ -155,13 +155,13 @@ class TestSubject:
     """OpenID Connect Core §5.3.2 and §12.2."""
 
     def test_the_same_user_of_the_same_issuer_passes(self) -> None:
-        check_refreshed_id_token(id_claims(), id_claims(nonce=..., iat=1))
+        check_same_issuer(id_claims()["iss"], id_claims(nonce=..., iat=1), "id token")
         check_same_subject("user-1", {"sub": "user-1"})
 
     @pytest.mark.parametrize("sub", ["user-2", "User-1", "", None, 1, ["user-1"]])
     def test_another_user_is_refused(self, sub: Any) -> None:
         with pytest.raises(TokenRefused) as caught:
-            check_refreshed_id_token(id_claims(), id_claims(sub=sub))
+            check_same_subject(id_claims()["sub"], id_claims(sub=sub))
         assert caught.value.reason == Reason.SUBJECT_CHANGED
 
     @pytest.mark.parametrize("sub", ["", None, 1])
@@ -172,5 +172,5 @@ class TestSubject:
 
     def test_another_issuer_is_refused(self) -> None:
         with pytest.raises(TokenRefused) as caught:
-            check_refreshed_id_token(id_claims(), id_claims(iss=OTHER_ISSUER))
+            check_same_issuer(id_claims()["iss"], id_claims(iss=OTHER_ISSUER), "id token")
         assert caught.value.reason == Reason.ISSUER_CHANGED

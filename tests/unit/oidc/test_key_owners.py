@@ -6,7 +6,7 @@ import pytest
 
 from scopegate.oidc.algorithms import ALGORITHMS
 from scopegate.oidc.errors import UnknownKey
-from scopegate.oidc.issuer import IssuerFacts, KeySource, Origin
+from scopegate.oidc.issuer_facts import IssuerFacts, KeySource, Origin
 from scopegate.oidc.key_owners import owned_keys
 from scopegate.oidc.keys import KeySet
 from unit.oidc.vectors import EC_JWK, RSA_JWK, public

@@ -8,7 +8,7 @@ from joserfc.jwk import RSAKey
 from scopegate.oidc.algorithms import ALGORITHMS
 from scopegate.oidc.base64url import encode_base64url
 from scopegate.oidc.errors import NotConfigured, TokenRefused, UnknownKey
-from scopegate.oidc.issuer import Jwk
+from scopegate.oidc.issuer_facts import Jwk
 from scopegate.oidc.jws import parse_jws
 from scopegate.oidc.key_owners import OwnedKeys
 from scopegate.oidc.keys import KeySet, SharedSecret, VerificationKey, check_signature

@@ -10,7 +10,7 @@ from joserfc.jwk import OctKey
 
 from scopegate.oidc.claim_checks import AccessTokenRules
 from scopegate.oidc.errors import TokenRefused, UnknownKey
-from scopegate.oidc.issuer import IssuerFacts, KeySource, Origin
+from scopegate.oidc.issuer_facts import IssuerFacts, KeySource, Origin
 from scopegate.oidc.keys import KeySet, SharedSecret
 from scopegate.oidc.reasons import Reason
 from scopegate.oidc.tokens import (

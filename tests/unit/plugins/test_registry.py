@@ -24,7 +24,7 @@ from scopegate.oidc.http import HttpSettings
 from scopegate.plugins.access import Continue, Outcome, Refusal, Request
 from scopegate.plugins.built import BuiltPlugin, issuer_requests
 from scopegate.plugins.consumers import ConsumerIndex
-from scopegate.plugins.issuers import IssuerRequest
+from scopegate.plugins.issuer_requests import IssuerRequest
 from scopegate.plugins.lowering import Context, Lowered
 from scopegate.plugins.ports import Ports
 from scopegate.plugins.registry import OPENID_CONNECT, PLUGINS
@@ -109,6 +109,8 @@ async def test_it_is_compiled_prepared_and_asked(tmp_path: Path) -> None:
     service = application.create_app(
         policy_dir=tmp_path,
         shared_state_path=tmp_path / "state.db",
+        revocations_path=tmp_path / "revoked",
+        replay_limit_s=60,
         control_socket=tmp_path / "control.sock",
         log=log,  # type: ignore[arg-type]
         metrics=SimpleNamespace(decided=lambda **_: None),

@@ -48,6 +48,8 @@ async def test_a_worker_that_ends_waits_for_refreshes_while_they_can_still_leave
     app = application.create_app(
         policy_dir=tmp_path,
         shared_state_path=tmp_path / "state.db",
+        revocations_path=tmp_path / "revoked",
+        replay_limit_s=60,
         control_socket=tmp_path / "control.sock",
         log=Silent(),
         metrics=Nothing(),

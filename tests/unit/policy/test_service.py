@@ -24,6 +24,7 @@ from scopegate.plugins.access import (
 )
 from scopegate.plugins.consumers import ConsumerIndex
 from scopegate.plugins.openid_connect.reasons import AccessReason
+from scopegate.policy.grants import NONE
 from scopegate.policy.journal import Journal
 from scopegate.policy.library import PolicyLibrary
 from scopegate.policy.service import PolicyService
@@ -86,7 +87,7 @@ class Service:
             return None
 
         library = PolicyLibrary(folder, prepare)
-        self.app = PolicyService(library, Journal(recorder, recorder), limit_s, close)
+        self.app = PolicyService(library, Journal(recorder, recorder), limit_s, NONE, close)
 
     async def ask(
         self,
@@ -124,7 +125,7 @@ async def test_a_yes_is_marked_as_decided_and_carries_the_changes(
     )
     status, headers, body = await Service(tmp_path, recorder, step).ask(("accept", "*/*"))
     assert (status, body) == (200, b"")
-    assert ("x-scopegate-decided", "1") in headers
+    assert ("x-scopegate-decided", "2") in headers
     assert ("authorization", "Bearer t") in headers
     assert ("x-envoy-auth-headers-to-remove", "x_consumer_id") in headers
     assert [value for name, value in headers if name == "set-cookie"] == ["a=1", "b=2"]

@@ -5,6 +5,7 @@ import pytest
 from scopegate.session.ended_sessions import FOREVER_S, EndedSessions, ended_ttl_s
 from scopegate.session.session import Session
 from scopegate.session.shared_state import SharedStateUnavailable
+from support.memory_revocations import MemoryRevocations
 from support.memory_state import MemoryState
 from unit.session.examples import NOW_S, a_session
 
@@ -30,7 +31,10 @@ def state(time: Time) -> MemoryState:
 async def test_an_ended_session_is_dead_on_every_worker_in_every_generation(
     state: MemoryState,
 ) -> None:
-    here, there = EndedSessions(state), EndedSessions(state)
+    here, there = (
+        EndedSessions(state, MemoryRevocations()),
+        EndedSessions(state, MemoryRevocations()),
+    )
     session = a_session()
     assert not await there.is_ended(session, NOW_S)
     await here.end(session, NOW_S)
@@ -42,7 +46,7 @@ async def test_an_ended_session_is_dead_on_every_worker_in_every_generation(
 async def test_it_is_remembered_until_its_last_copy_would_have_expired(
     state: MemoryState, time: Time
 ) -> None:
-    ended = EndedSessions(state)
+    ended = EndedSessions(state, MemoryRevocations())
     await ended.end(a_session(), NOW_S)
     for age_s in (900, 3600, 86399, 86400):
         time.now_s = NOW_S + age_s
@@ -63,7 +67,7 @@ def test_the_end_of_a_session_without_an_absolute_clock_is_remembered_for_good()
 
 
 async def test_the_generation_before_lives_ten_more_seconds(state: MemoryState) -> None:
-    ended = EndedSessions(state)
+    ended = EndedSessions(state, MemoryRevocations())
     session = a_session()
     renewed = session.renewed(NOW_S + 2700)
     await ended.supersede(session, NOW_S + 2700)
@@ -75,7 +79,7 @@ async def test_the_generation_before_lives_ten_more_seconds(state: MemoryState) 
 async def test_a_second_renewal_of_the_same_cookie_does_not_put_its_end_off(
     state: MemoryState,
 ) -> None:
-    ended = EndedSessions(state)
+    ended = EndedSessions(state, MemoryRevocations())
     await ended.supersede(a_session(), NOW_S + 2700)
     await ended.supersede(a_session(), NOW_S + 2709)
     assert await ended.is_ended(a_session(), NOW_S + 2710)
@@ -85,7 +89,7 @@ async def test_a_second_renewal_of_the_same_cookie_does_not_put_its_end_off(
 async def test_a_cookie_that_may_have_overtaken_the_renewed_one_stays_good(
     state: MemoryState, before_s: int, is_ended: bool
 ) -> None:
-    ended = EndedSessions(state)
+    ended = EndedSessions(state, MemoryRevocations())
     renewed_at_s = NOW_S + 2700
     await ended.supersede(a_session(), renewed_at_s)
     written = a_session().touched(renewed_at_s - before_s)
@@ -95,7 +99,7 @@ async def test_a_cookie_that_may_have_overtaken_the_renewed_one_stays_good(
 async def test_a_superseded_cookie_stays_dead_until_its_session_would_have_ended(
     state: MemoryState, time: Time
 ) -> None:
-    ended = EndedSessions(state)
+    ended = EndedSessions(state, MemoryRevocations())
     time.now_s = NOW_S + 2700
     await ended.supersede(a_session(), time.now_s)
     for age_s in (3600, 86400):
@@ -106,14 +110,14 @@ async def test_a_superseded_cookie_stays_dead_until_its_session_would_have_ended
 async def test_a_renewal_under_way_does_not_bring_an_ended_session_back(
     state: MemoryState,
 ) -> None:
-    ended = EndedSessions(state)
+    ended = EndedSessions(state, MemoryRevocations())
     await ended.end(a_session(), NOW_S)
     await ended.supersede(a_session(), NOW_S)
     assert await ended.is_ended(a_session().renewed(NOW_S), NOW_S)
 
 
 async def test_without_the_store_there_is_no_yes(state: MemoryState) -> None:
-    ended = EndedSessions(state)
+    ended = EndedSessions(state, MemoryRevocations())
     await state.close()
     session: Session = a_session()
     with pytest.raises(SharedStateUnavailable):
@@ -141,7 +145,7 @@ class Listening(MemoryState):
 
 async def test_the_store_does_not_learn_the_id() -> None:
     state = Listening()
-    ended = EndedSessions(state)
+    ended = EndedSessions(state, MemoryRevocations())
     await ended.end(a_session(), NOW_S)
     await ended.supersede(a_session(), NOW_S)
     assert not await ended.is_ended(a_session(seed=2), NOW_S)
@@ -151,5 +155,5 @@ async def test_the_store_does_not_learn_the_id() -> None:
 
 async def test_a_request_puts_one_question_to_the_store() -> None:
     state = Listening()
-    assert not await EndedSessions(state).is_ended(a_session(), NOW_S)
+    assert not await EndedSessions(state, MemoryRevocations()).is_ended(a_session(), NOW_S)
     assert len(state.questions) == 1

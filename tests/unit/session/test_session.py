@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from scopegate.session.session import (
     decode_tokens,
     encode_session,
     encode_tokens,
+    unchanged_until_s,
 )
 from unit.session.examples import NOW_S, TOKENS, a_session, random_source
 
@@ -242,3 +244,33 @@ def test_who_is_at_work_is_never_logged_out_for_idling(idling_s: int) -> None:
             session = session.renewed(now_s)
         elif clocks.needs_touch:
             session = session.touched(now_s)
+
+
+@given(
+    st.builds(
+        Timeouts,
+        idling_s=st.sampled_from([0, 2, 40, 900, 100_000]),
+        rolling_s=st.sampled_from([0, 3, 60, 3600]),
+        absolute_s=st.sampled_from([0, 50, 86400]),
+    ),
+    st.integers(0, 4000),
+    st.integers(0, 4000),
+    st.data(),
+)
+def test_until_it_changes_a_use_writes_nothing_and_every_clock_is_good(
+    timeouts: Timeouts, issued: int, used: int, data: st.DataObject
+) -> None:
+    session = aged(created=5000, issued=max(issued, used), used=min(issued, used))
+    until_s = unchanged_until_s(session, timeouts)
+    now_s = data.draw(st.integers(NOW_S, NOW_S + 4000))
+    clocks = check_clocks(session, timeouts, now_s)
+    is_unchanged = clocks.expired is None and not (clocks.needs_touch or clocks.needs_renewal)
+    if now_s < until_s:
+        assert is_unchanged
+    else:
+        # Strict, but for the stretch before a renewal, in which a use is not written down.
+        assert not is_unchanged or until_s <= NOW_S
+
+
+def test_a_session_without_clocks_never_changes() -> None:
+    assert unchanged_until_s(a_session(ends_at_s=None), OFF) == math.inf

@@ -2,7 +2,7 @@
 
 __main__        puts it together and serves (python -m scopegate.app.control)
 publisher       from a committed write to a proxy that has it
-issuers         what is known of identity providers, and when they are asked again
+issuer_book     what is known of identity providers, and when they are asked again
 policy_files    policies as files, for the workers
 config_refusal  what the proxy refused, told with its routes
 last_good       the last configuration that the proxy took, kept over restarts

@@ -22,11 +22,12 @@ from scopegate.admin.application import create_admin_app
 from scopegate.admin.node import NodeInfo
 from scopegate.app.certificates import pair_of
 from scopegate.app.control.endpoints import facts_app, status_app
-from scopegate.app.control.issuers import IssuerBook
+from scopegate.app.control.issuer_book import IssuerBook
 from scopegate.app.control.last_good import LastGood
 from scopegate.app.control.policy_files import PolicyFiles
 from scopegate.app.control.publisher import Publisher
 from scopegate.app.http_client import AiohttpClient, trusted_bundle
+from scopegate.app.prefix import Prefix
 from scopegate.app.processes.envoy_admin import server_counts
 from scopegate.app.processes.handover import Handover, begin, take_over
 from scopegate.app.processes.listening import setting_label
@@ -77,6 +78,8 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
     compile_settings = CompileSettings(
         listeners=_listeners(handover),
         escaped_slashes="keep" if settings.path_escaped_slashes == "keep" else "refuse",
+        remembers=settings.replay_limit_s > 0,
+        path_parameters="keep" if settings.path_parameters == "keep" else "refuse",
     )
     publisher = Publisher(
         store=store,
@@ -160,6 +163,7 @@ def _envoy_settings(settings: Settings) -> EnvoySettings:
     return EnvoySettings(
         server_name=f"scopegate/{scopegate.__version__}",
         ca_bundle_path=str(trusted_bundle(settings.lua_ssl_trusted_certificate)),
+        revocations_path=str(Prefix(settings.prefix).revocations),
         headers_limit_kib=settings.request_headers_limit_kib,
         headers_limit_count=settings.request_headers_limit_count,
         access_log_path=str(log_path) if log_path is not None else None,

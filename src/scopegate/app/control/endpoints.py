@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from scopegate.admin.guard import why_refused
 from scopegate.admin.node import NodeInfo
-from scopegate.app.control.issuers import IssuerBook
+from scopegate.app.control.issuer_book import IssuerBook
 from scopegate.app.control.publisher import Publisher
 from scopegate.app.prefix import Prefix
 from scopegate.ir.policy import canonical_json, content_id

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from scopegate.admin.node import PublishResult
 from scopegate.app.control.config_refusal import ProxyRefusal, explain
-from scopegate.app.control.issuers import IssuerBook
+from scopegate.app.control.issuer_book import IssuerBook
 from scopegate.app.control.last_good import LastGood
 from scopegate.app.control.policy_files import PolicyFiles
 from scopegate.app.reasons import ControlFinding

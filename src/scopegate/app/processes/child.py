@@ -239,7 +239,9 @@ class _Delay:
         if self.quick_deaths == 1:
             return 0
         longest_s = LONGEST_DELAY_S if by_itself else LONGEST_DELAY_AFTER_A_KILL_S
-        return float(min(longest_s, FIRST_DELAY_S * 2 ** (self.quick_deaths - 2)))
+        # A loop of hours has thousands of deaths, and 2 to the power of 1024 is no float any more.
+        doublings = min(self.quick_deaths - 2, 10)
+        return float(min(longest_s, FIRST_DELAY_S * 2**doublings))
 
 
 def _how(code: int) -> str:

@@ -1,4 +1,8 @@
-"""Envoy as a child of the supervisor: what it starts with, and how it drains before it ends."""
+"""Envoy as a child of the supervisor: what it starts with, and how it drains before it ends.
+
+How it is started again when it dies, as any child is: `child.py`. Its command line and bootstrap:
+`envoy/process.py`.
+"""
 
 from __future__ import annotations
 

@@ -63,6 +63,8 @@ def _policy_service(handover: Handover, client: AiohttpClient, metrics: Metrics)
     return create_app(
         policy_dir=handover.prefix.policies,
         shared_state_path=handover.prefix.shared_state,
+        revocations_path=handover.prefix.revocations,
+        replay_limit_s=handover.settings.replay_limit_s,
         control_socket=handover.prefix.control_socket,
         log=logger(),
         metrics=metrics,

@@ -12,7 +12,8 @@ from scopegate.app.processes.child import Child, ChildSpec, Ending
 from scopegate.telemetry.metrics import Metrics
 
 Stages = Sequence[Sequence[ChildSpec]]
-"""Children in the order of their start. They end stage by stage, the last stage first."""
+"""All children start at once. They end stage by stage, the last stage first: a stage may need the
+children of those before it until its end."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

@@ -3,6 +3,6 @@
 table       every setting: name, default, meaning; parsing, help and the page read it
 values      texts to values, and what would be right where one is wrong
 settings    the settings of one run, and where each came from
-kongs       settings of Kong that mean nothing here, and what is said about them
+kong_only   settings that Kong has and Scopegate has not, and what is said to who sets them
 reference   docs/reference/settings.md, made from the table
 """

@@ -1,6 +1,6 @@
 """Settings: where they come from, what they become, what is wrong with them.
 
-Sources, the later wins: the defaults of `settings_table`, a `scopegate.conf`, the environment
+Sources, the later wins: the defaults of `table.py`, a `scopegate.conf`, the environment
 (`SCOPEGATE_<NAME>`). Source of names and file format: Kong's kong.conf.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scopegate.app.cannot_start import SettingsError
-from scopegate.app.settings.kongs import why_missing
+from scopegate.app.settings.kong_only import why_missing
 from scopegate.app.settings.table import BY_NAME, SETTINGS, Surroundings
 from scopegate.app.settings.values import ListenAddress
 
@@ -34,7 +34,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings, checked. Fields are named as in `settings_table`; paths are absolute.
+    """All settings, checked. Fields are named as in `table.py`; paths are absolute.
 
     admin_gui_url                origins: scheme, host and port
     proxy_access_log             None: no access log
@@ -46,10 +46,12 @@ class Settings:
     prefix: Path
     role: str
     policy_workers: int
+    replay_limit_s: float
     drain_timeout_s: float
     proxy_listen: tuple[ListenAddress, ...]
     proxy_workers: int
     path_escaped_slashes: str
+    path_parameters: str
     request_headers_limit_kib: int
     request_headers_limit_count: int
     admin_listen: tuple[ListenAddress, ...]

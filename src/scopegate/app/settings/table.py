@@ -126,6 +126,21 @@ SETTINGS: tuple[Setting, ...] = (
         kongs=False,
     ),
     Setting(
+        name="replay_limit_s",
+        section="general",
+        default="60",
+        kind="seconds, 0 to 3600",
+        meaning=(
+            "How long at most the proxy gives a yes of the policy service again, to the same"
+            " credential under the same policy, before it asks anew. It never lasts longer than"
+            " what it rests on, and a logout or a changed configuration ends it at once. `0`: the"
+            " policy service is asked about every request."
+        ),
+        example="10",
+        parse=_plain(values.seconds(3600)),
+        kongs=False,
+    ),
+    Setting(
         name="drain_timeout_s",
         section="general",
         default="10",
@@ -175,6 +190,22 @@ SETTINGS: tuple[Setting, ...] = (
             " `%5C`). `refuse`: it gets 400, because two servers may read such a path differently"
             " and then a route's policy could be walked around. `keep`: it goes on as it is; choose"
             " this only for upstreams that need it."
+        ),
+        example="keep",
+        parse=_plain(values.one_of("refuse", "keep")),
+        kongs=False,
+    ),
+    Setting(
+        name="path_parameters",
+        section="proxy",
+        default="refuse",
+        kind="`refuse` or `keep`",
+        meaning=(
+            "What becomes of a request whose path holds parameters (`;`, or `%3B`), as in"
+            " `/a;v=1/b`. `refuse`: it gets 400, because Tomcat, Spring and others read it as"
+            " `/a/b`, whose route may be a stricter one; a path that names `;` in a route of its"
+            " own goes on. `keep`: it goes on as it is; choose this only where no upstream takes"
+            " parameters off, or where no route protects a part of what another one leaves open."
         ),
         example="keep",
         parse=_plain(values.one_of("refuse", "keep")),

@@ -11,10 +11,13 @@ The way of a request, and where each station lives (`access` has the order):
     login                 login (who is sent there: navigation)
     requirements          requirements (scopes, audience, groups, roles; `claims_forbidden`)
     consumer              consumer_mapping
-    headers               headers (up to the upstream, down to the client)
-    no                    refusals (status, text, challenge of every refusal)
+    headers               headers (up to the upstream, down to the client), stripping (what of the
+                          client's request does not go up)
+    no                    refusals (status, challenge; the texts of 401 and 403 are configured:
+                          their defaults are in `config_fields/login_fields.py`)
 
-`admission` goes from an accepted credential to the upstream: requirements to headers.
+`admission` goes from an accepted credential to the upstream: requirements to headers. Every station
+that needs metadata or keys of the provider asks `issuer`, which asks control for newer ones.
 Compile time: `config` with `config_fields/` (schema, defaults, checks), `lower` (config and facts
 become a policy step), `reference` (the docs page made from the schema). What control fetches of
 the provider: `issuer_request`.

@@ -4,7 +4,8 @@
               → requirements → consumer → session saved → login action → headers
 
 The first kind of credential that is found decides. If it is bad the request fails; no weaker kind
-is tried. Only a session that cannot be opened counts as not found.
+is tried. Only a session counts as not found when it does not open or is over: a token or a login
+comes next. A callback whose state is not ours is decided last, after session and tokens (ADR 0027).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from scopegate.oidc.errors import (
 from scopegate.plugins.access import Header, NeedBody, Outcome, Redirect, Request
 from scopegate.plugins.consumers import ConsumerIndex
 from scopegate.plugins.openid_connect.admission import Admission, Entry
-from scopegate.plugins.openid_connect.arguments import Arguments, BodyWanted
+from scopegate.plugins.openid_connect.arguments import Arguments, BodyWanted, FormEncoded
 from scopegate.plugins.openid_connect.bearer import CredentialRepeated
 from scopegate.plugins.openid_connect.clients import Client, Clients
 from scopegate.plugins.openid_connect.credentials import Credentials, SessionOver
@@ -81,6 +82,8 @@ class OpenIdConnect:
         client = self._clients.all[0]
         try:
             if request.method == "OPTIONS" and not self._run_on_preflight:
+                # So that what stands in a form is cut out; a real preflight has no body.
+                self._credentials.is_in_form(arguments)
                 return self._admission.preflight(request, arguments)
             client = self._clients.choose(request, arguments)
             return await self._decide(request, arguments, client)
@@ -93,6 +96,8 @@ class OpenIdConnect:
             )
         except CredentialRepeated as problem:
             return self._refusals.malformed(client, AccessReason.CREDENTIAL_REPEATED, str(problem))
+        except FormEncoded as problem:
+            return self._refusals.malformed(client, AccessReason.FORM_ENCODED, str(problem))
         except ReturnTargetTooLong as problem:
             return self._refusals.malformed(
                 client, AccessReason.RETURN_TARGET_TOO_LONG, str(problem)
@@ -176,9 +181,10 @@ class OpenIdConnect:
         *,
         error: str | None = None,
         headers: list[Header] | None = None,
+        is_callback: bool = False,
     ) -> Outcome:
         """A credential that is bad: 401, or the anonymous consumer."""
-        anonymous = self._admission.anonymous(request, arguments)
+        anonymous = self._admission.anonymous(request, arguments, is_callback=is_callback)
         if anonymous is not None:
             return anonymous
         cookies = [*self._expired_cookies(request), *(headers or [])]
@@ -231,6 +237,7 @@ class OpenIdConnect:
                     problem.reason,
                     problem.detail,
                     headers=self._login.forget(request),
+                    is_callback=True,
                 )
             entry = Entry(logged_in.identity, logged_in=logged_in, former_session=former)
             return await self._admission.admit(request, arguments, entry)

@@ -19,6 +19,7 @@ from scopegate.oidc.tokens import signing_key
 from scopegate.plugins.access import (
     Continue,
     Header,
+    Lasting,
     LogLine,
     Outcome,
     Redirect,
@@ -53,6 +54,7 @@ from scopegate.plugins.openid_connect.login import (
 )
 from scopegate.plugins.openid_connect.reasons import AccessReason, PassReason
 from scopegate.plugins.openid_connect.refusals import Refusals
+from scopegate.plugins.openid_connect.replay import Replays
 from scopegate.plugins.openid_connect.requirements import Requirements
 from scopegate.plugins.openid_connect.sessions import Sessions
 from scopegate.plugins.openid_connect.stripping import Stripping, request_target
@@ -153,6 +155,7 @@ class Admission:
             cookies=(*sessions.cookie_names, login.cookie_name),
             places=(*places, *clients.places()),
         )
+        self._replays = Replays(config, sessions.timeouts)
         self._login_action = LoginAction.from_config(config)
         self._hide = config["hide_credentials"]
         self._forbidden_ends_session = config["forbidden_destroy_session"]
@@ -289,7 +292,7 @@ class Admission:
                 return Redirect(
                     location, PassReason.LOGIN_REDIRECT, answer_headers, identity.subject, dropped
                 )
-        credential_headers = self._mapping.credential_headers(identity, consumer)
+        credential_headers, dropped_groups = self._mapping.credential_headers(identity, consumer)
         up, dropped_up = self._up.build(identity, find_key)
         others, dropped_others = sendable(
             [*credential_headers, *self._sessions.upstream_headers(identity.session)]
@@ -303,8 +306,20 @@ class Admission:
             response_headers=answer_headers,
             subject=identity.subject,
             consumer_id=consumer.id if consumer else None,
-            log=(*dropped, *dropped_up, *dropped_others),
+            lasting=self._lasting(entry),
+            log=(*dropped, *dropped_groups, *dropped_up, *dropped_others),
         )
+
+    def _lasting(self, entry: Entry) -> Lasting | None:
+        """A login and a refresh happen once; a session or a token that was brought can come again.
+
+        `entry.open_session` is the one that the cookie opened, before this use was written down.
+        """
+        if entry.open_session is not None:
+            return self._replays.of_session(entry.open_session)
+        if entry.logged_in is None and entry.tokens is None:
+            return self._replays.of_token(entry.identity)
+        return None
 
     def _downstream(
         self, identity: Identity, find_key: FindKey
@@ -356,21 +371,26 @@ class Admission:
     ) -> Continue:
         """The callback as the upstream gets it: without the code, with the original query."""
         _, _, query = logged_in.return_to.partition("?")
-        is_form = request.method == "POST"
-        return replace(
-            allowed,
-            target=request_target(request.path, self._stripping.query(query)),
-            method="GET" if is_form else None,
-            drop_body=is_form,
-        )
+        target = request_target(request.path, self._stripping.query(query))
+        return replace(_as_get(allowed, request), target=target)
 
     def preflight(self, request: Request, arguments: Arguments) -> Continue:
         """`run_on_preflight=false`: on without a question, and without anything that is ours."""
         return replace(self._stripping.applied(request, arguments, ()), reason=PassReason.PREFLIGHT)
 
-    def anonymous(self, request: Request, arguments: Arguments) -> Outcome | None:
-        """On as the anonymous consumer where one is configured (contract §7)."""
-        return None if self._mapping.anonymous is None else self._anonymous(request, arguments)
+    def anonymous(
+        self, request: Request, arguments: Arguments, *, is_callback: bool = False
+    ) -> Outcome | None:
+        """On as the anonymous consumer where one is configured (contract §7).
+
+        `is_callback`: it is the end of a login of ours, which came to nothing.
+        """
+        if self._mapping.anonymous is None:
+            return None
+        outcome = self._anonymous(request, arguments)
+        if is_callback and isinstance(outcome, Continue):
+            return _as_get(outcome, request)
+        return outcome
 
     def _anonymous(self, request: Request, arguments: Arguments) -> Continue | Refusal:
         try:
@@ -388,3 +408,10 @@ class Admission:
     def _anonymous_missing(self, client: Client) -> Refusal:
         detail = f"the anonymous consumer {self._mapping.anonymous} does not exist"
         return self._refusals.unexpected(client, AccessReason.ANONYMOUS_MISSING, detail)
+
+
+def _as_get(allowed: Continue, request: Request) -> Continue:
+    """A callback that goes on, without its body, which nobody has looked into: the page that was
+    asked for had none."""
+    method = None if request.method in ("GET", "HEAD") else "GET"
+    return replace(allowed, method=method, drop_body=True, body_cuts=())

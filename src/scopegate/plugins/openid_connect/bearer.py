@@ -6,7 +6,7 @@ Source: RFC 6750 §2, contract openid-connect.md §2. A request with tokens in t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,17 @@ class CredentialRepeated(Exception):
     def of(cls, kind: str, places: Iterable[str]) -> CredentialRepeated:
         """`kind`: `access` or `refresh`; where the tokens stand, a place for each."""
         return cls(f"more than one {kind} token in one request: {', '.join(places)}")
+
+    @classmethod
+    def check(cls, kind: str, found: Sequence[Credential], twins: Sequence[Credential]) -> None:
+        """Raises CredentialRepeated for more than one, and for one beside a twin.
+
+        A twin alone is no credential: nobody looks for it, and it is taken out.
+        """
+        if found and len(found) + len(twins) > 1:
+            places = [f"{each.place} {each.name}" for each in found]
+            spelled = [f"{each.place} {each.name} in another spelling" for each in twins]
+            raise cls.of(kind, [*places, *spelled])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +86,20 @@ class BearerPlaces:
         (ADR 0026).
         """
         found = self._in_headers(request) if self.header else []
+        twins: list[Credential] = []
         if self.query:
-            found += _credentials(arguments.query(_ARGUMENT), "query", _ARGUMENT)
+            found += credentials(arguments.query(_ARGUMENT), "query", _ARGUMENT)
+            twins += credentials(arguments.query_twins(_ARGUMENT), "query", _ARGUMENT)
         if self.cookie:
             try:
                 value = read_cookie(request.header("cookie"), self.cookie)
             except CookieRepeated:
                 raise CredentialRepeated.of("access", [f"cookie {self.cookie} twice"]) from None
-            found += _credentials([value] if value else [], "cookie", self.cookie)
+            found += credentials([value] if value else [], "cookie", self.cookie)
         if self.body and (arguments.has_form or not found):
-            found += _credentials(arguments.body(_ARGUMENT), "body", _ARGUMENT)
-        if len(found) > 1:
-            raise CredentialRepeated.of("access", [f"{each.place} {each.name}" for each in found])
+            found += credentials(arguments.body(_ARGUMENT), "body", _ARGUMENT)
+            twins += credentials(arguments.form_twins(_ARGUMENT), "body", _ARGUMENT)
+        CredentialRepeated.check("access", found, twins)
         return found[0] if found else None
 
     def places(self) -> list[Place]:
@@ -121,7 +134,8 @@ class BearerPlaces:
         return found
 
 
-def _credentials(values: list[str], place: str, name: str) -> list[Credential]:
+def credentials(values: Iterable[str], place: str, name: str) -> list[Credential]:
+    """Of the values that stand in a place those that say something."""
     return [Credential(value, place, name) for value in values if value]
 
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from scopegate.oidc.claim_lookup import words
-from scopegate.plugins.access import Header
+from scopegate.plugins.access import Header, LogLine
 from scopegate.plugins.consumers import AmbiguousConsumer, ConsumerIndex, ConsumerRecord
+from scopegate.plugins.openid_connect.headers import dropped_line, is_sendable
 from scopegate.plugins.openid_connect.identity import Identity, look_up, text_of
 from scopegate.plugins.openid_connect.reasons import AccessReason
+
+_GROUPS = "x-authenticated-groups"
 
 
 class ConsumerRefused(Exception):
@@ -101,20 +104,24 @@ class ConsumerMapping:
 
     def credential_headers(
         self, identity: Identity, consumer: ConsumerRecord | None
-    ) -> list[Header]:
-        """X-Consumer-*, or the virtual credential, and the authenticated groups."""
+    ) -> tuple[list[Header], list[LogLine]]:
+        """X-Consumer-*, or the virtual credential, and the authenticated groups; and a line where
+        a group is left out, since it would read as another or as two.
+        """
         headers = consumer_headers(consumer) if consumer else []
+        dropped: list[LogLine] = []
         if consumer is None and self.credential_claim:
             credential = text_of(look_up(identity.for_headers(), self.credential_claim))
             if credential is not None:
                 headers.append(("x-credential-identifier", credential))
         if self.groups_claim:
             found = words(look_up(identity.for_mapping(), self.groups_claim))
-            # `a, b` as the name of one group would read as two.
-            groups = [group for group in found if "," not in group]
+            groups = [group for group in found if "," not in group and is_sendable(group)]
             if groups:
-                headers.append(("x-authenticated-groups", ", ".join(groups)))
-        return headers
+                headers.append((_GROUPS, ", ".join(groups)))
+            if groups != found:
+                dropped.append(dropped_line("group", _GROUPS))
+        return headers, dropped
 
 
 def consumer_headers(consumer: ConsumerRecord) -> list[Header]:

@@ -14,12 +14,13 @@ from scopegate.oidc.errors import IdpRefused, IdpUnavailable, NotJwt, TokenRefus
 from scopegate.oidc.jws import parse_jws
 from scopegate.plugins.access import Request
 from scopegate.plugins.openid_connect.admission import Entry
-from scopegate.plugins.openid_connect.arguments import Arguments
+from scopegate.plugins.openid_connect.arguments import Arguments, FormEncoded
 from scopegate.plugins.openid_connect.bearer import (
     BearerPlaces,
     Credential,
     CredentialRepeated,
     Place,
+    credentials,
     header_name,
 )
 from scopegate.plugins.openid_connect.clients import Client, Clients
@@ -71,12 +72,14 @@ class RefreshTokenPlaces:
             if "," in value:
                 raise CredentialRepeated.of("refresh", [f"header {header} twice"])
             found.append(Credential(value.strip(), "header", header))
+        twins: list[Credential] = []
         if "query" in self.kinds:
-            found += [Credential(v, "query", self.name) for v in arguments.query(self.name) if v]
+            found += credentials(arguments.query(self.name), "query", self.name)
+            twins += credentials(arguments.query_twins(self.name), "query", self.name)
         if "body" in self.kinds and (arguments.has_form or not found):
-            found += [Credential(v, "body", self.name) for v in arguments.body(self.name) if v]
-        if len(found) > 1:
-            raise CredentialRepeated.of("refresh", [f"{each.place} {each.name}" for each in found])
+            found += credentials(arguments.body(self.name), "body", self.name)
+            twins += credentials(arguments.form_twins(self.name), "body", self.name)
+        CredentialRepeated.check("refresh", found, twins)
         return found[0] if found else None
 
     def places(self) -> list[Place]:
@@ -150,9 +153,10 @@ class Credentials:
     async def session(self, request: Request, arguments: Arguments, found: OpenSession) -> Entry:
         """The identity of a live session, refreshed if its token is about to end.
 
-        Raises SessionOver, IdpUnavailable, SharedStateUnavailable, CredentialRepeated, BodyWanted.
+        Raises SessionOver, IdpUnavailable, SharedStateUnavailable, CredentialRepeated, FormEncoded,
+        BodyWanted.
         """
-        if self._is_in_form(arguments):
+        if self.is_in_form(arguments):
             raise CredentialRepeated(
                 "a token in the form beside a session; where the field is the application's, take "
                 "body out of bearer_token_param_type"
@@ -175,13 +179,23 @@ class Credentials:
             found = replace(found, session=session, needs_saving=True)
         return Entry(identity, open_session=found)
 
-    def _is_in_form(self, arguments: Arguments) -> bool:
-        """Whether a form holds a token, whatever else the request brings. Raises BodyWanted.
+    def is_in_form(self, arguments: Arguments) -> bool:
+        """Whether a form holds a token or its twin, whatever else the request brings.
 
-        RFC 6750 §2.2 knows tokens in forms and in no other bodies (ADR 0026).
+        RFC 6750 §2.2 knows tokens in forms and in no other bodies (ADR 0026). Raises BodyWanted,
+        FormEncoded.
         """
-        return arguments.has_form and any(
-            value for name in self._body_names for value in arguments.body(name)
+        if not (self._body_names and arguments.has_form):
+            return False
+        if arguments.is_form_encoded:
+            raise FormEncoded(
+                "a form with a Content-Encoding cannot be looked into for a token; where forms are "
+                "the application's, take body out of bearer_token_param_type"
+            )
+        return any(
+            value
+            for name in self._body_names
+            for value in (*arguments.body(name), *arguments.form_twins(name))
         )
 
     def want_body(self, arguments: Arguments) -> None:
@@ -266,10 +280,10 @@ class Credentials:
         """The identity of a token in the request; None when there is none.
 
         Raises TokenRefused, IdpRefused, IdpUnavailable, NotConfigured, CredentialRepeated,
-        BodyWanted.
+        FormEncoded, BodyWanted.
         """
         # Whatever else is found: what stands in a form and was not asked for is cut out.
-        self._is_in_form(arguments)
+        self.is_in_form(arguments)
         if self._bearer is not None:
             credential = self._bearer.find(request, arguments)
             if credential is not None:

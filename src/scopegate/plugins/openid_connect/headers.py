@@ -1,7 +1,7 @@
 """Headers up to the upstream and down to the client. Source: contract openid-connect.md §8.
 
-Everything that this plugin may set is first taken out of what the client sent, whatever case it is
-written in and with `_` for `-`: a header that looks like ours is ours. What no client may send at
+Which headers this plugin may set, and what is in them. All of them are first taken out of what the
+client sent, in any spelling and also where none is set: `stripping.py`. What no client may send at
 all is taken away earlier: `envoy/arrival.py`.
 """
 
@@ -164,22 +164,31 @@ def sendable(headers: Iterable[Header]) -> tuple[list[Header], list[LogLine]]:
     """The headers that can be sent, and a line for each that cannot.
 
     A control character in a claim would end the header and begin one of the claim's own choice.
+    Blanks at its ends are no part of a header's value (RFC 9110 §5.5): ` root` would arrive as
+    `root`.
     """
     kept: list[Header] = []
     dropped: list[LogLine] = []
     for name, value in headers:
-        if _is_sendable(value):
+        if is_sendable(value):
             kept.append((name, value))
         else:
-            fields = {"reason": AsideReason.HEADER_VALUE_UNSAFE, "header": name}
-            dropped.append(LogLine("warning", "[openid-connect] header dropped", fields))
+            dropped.append(dropped_line("header", name))
     return kept, dropped
 
 
-def _is_sendable(value: str) -> bool:
+def dropped_line(what: str, name: str) -> LogLine:
+    """What the log says of a `header` that cannot be sent, or of a `group` in one."""
+    fields = {"reason": AsideReason.HEADER_VALUE_UNSAFE, "header": name}
+    return LogLine("warning", f"[openid-connect] {what} dropped", fields)
+
+
+def is_sendable(value: str) -> bool:
+    """Whether a header arrives with just this value. Unicode's blanks count: some servers strip."""
     # In UTF-8 a control character is one byte, and no other character has it. Tokens are long.
     octets = value.encode("utf-8", "surrogatepass")
-    return len(octets.translate(None, _CONTROLS)) == len(octets)
+    is_plain = len(octets.translate(None, _CONTROLS)) == len(octets)
+    return is_plain and value == value.strip()
 
 
 def _encoded(value: Any) -> str:

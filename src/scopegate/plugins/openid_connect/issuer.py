@@ -1,4 +1,8 @@
-"""The issuer of one policy: facts and keys as the policy holds them, or newer ones from control."""
+"""The issuer of one policy: facts and keys as the policy holds them, or newer ones from control.
+
+What the facts are: `oidc/issuer_facts.py`. When control asks the identity provider for them:
+`app/control/issuer_book.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import Any, TypeVar
 
 from scopegate.ir.policy import canonical_json, content_id
 from scopegate.oidc.errors import IdpUnavailable, UnknownKey
-from scopegate.oidc.issuer import Endpoints, IssuerFacts
+from scopegate.oidc.issuer_facts import Endpoints, IssuerFacts
 from scopegate.oidc.keys import KeySet
 from scopegate.plugins.openid_connect.reasons import AccessReason
 from scopegate.plugins.ports import FactsPort

@@ -8,7 +8,7 @@ from typing import Any
 from scopegate.entities.snapshot import Plugin
 from scopegate.oidc.discovery import DiscoverySettings
 from scopegate.oidc.http import HttpSettings
-from scopegate.plugins.issuers import IssuerRequest
+from scopegate.plugins.issuer_requests import IssuerRequest
 
 
 def issuer_request(plugin: Plugin) -> IssuerRequest:

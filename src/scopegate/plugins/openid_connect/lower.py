@@ -23,6 +23,7 @@ from scopegate.plugins.openid_connect.headers import (
 )
 from scopegate.plugins.openid_connect.issuer_request import issuer_request
 from scopegate.plugins.openid_connect.reasons import ConfigFinding
+from scopegate.plugins.openid_connect.replay_key import replay_key
 from scopegate.session.cookies import chunk_names
 from scopegate.session.sealing import mark_of, root_from_cluster_secret, root_from_secret
 
@@ -115,6 +116,7 @@ class OpenIdConnectCompiler:
             downstream_headers=down.names | _session_headers(config, "response"),
             cookies=frozenset(_cookies(config, session_keys, login_keys)),
             reads_body=True,
+            replay=replay_key(config),
             uses_consumers=bool(config["consumer_claims"] or config["anonymous"]),
             findings=tuple(_findings(plugin)),
         )

@@ -152,6 +152,14 @@ class AccessReason(ReasonCode):
         "The client must send one, in one place. Where the application itself has a field "
         "`access_token`, narrow `bearer_token_param_type`.",
     )
+    FORM_ENCODED = (
+        "form_encoded",
+        400,
+        "A form with a Content-Encoding cannot be looked into for a token, and the upstream may "
+        "read one there.",
+        "The client must send the form as it is. Where forms are the application's, take `body` "
+        "out of `bearer_token_param_type` (and of `refresh_token_param_type`, if that is used).",
+    )
     COOKIE_REPEATED = (
         "cookie_repeated",
         400,
@@ -218,7 +226,8 @@ class AsideReason(ReasonCode):
     HEADER_VALUE_UNSAFE = (
         "header_value_unsafe",
         (),
-        "A claim has a control character, so that its header was left out.",
+        "A claim has a control character or a blank at one of its ends, so that its header was "
+        "left out; a group, of several, also for a comma in its name.",
         "The line names the header. Look at the user's claim at the identity provider.",
     )
     ID_TOKEN_HINT_TOO_LONG = (

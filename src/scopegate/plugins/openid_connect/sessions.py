@@ -98,7 +98,7 @@ class Sessions:
             binding=step["login_rules"],
             remembered=ports.remembered,
         )
-        self._ended = EndedSessions(ports.shared, ports.remembered)
+        self._ended = EndedSessions(ports.shared, ports.revocations, ports.remembered)
         self._request_headers = tuple(config["session_request_headers"] or ())
         self._response_headers = tuple(config["session_response_headers"] or ())
 

@@ -1,11 +1,14 @@
 """What is taken out of every request that goes on: headers that only we may set, cookies of the
 gateway, and credentials other than the one that was checked (ADR 0026).
 
+A header that looks like ours is ours, whatever case it is written in and with `_` for `-`. Which
+those are: `headers.py`. What no client may send on any route is gone by then: `envoy/arrival.py`.
 Source: contract openid-connect.md §2 (hide_credentials), §8, §22 (1) and (2).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +17,7 @@ from scopegate.plugins.openid_connect.arguments import Arguments, query_without
 from scopegate.plugins.openid_connect.bearer import Place
 from scopegate.plugins.openid_connect.sessions import cookies_for_upstream
 
+_SEPARATOR = re.compile("[^a-z0-9]")
 # Whatever scheme they name: behind a gateway that checks credentials they read as checked.
 _CREDENTIAL_HEADERS: tuple[Place, ...] = (
     ("header", "authorization"),
@@ -28,13 +32,14 @@ class Stripping:
         self, ours: Iterable[str], cookies: Iterable[str], places: Iterable[Place]
     ) -> None:
         """`ours`: headers that only we set. `cookies`: of the gateway. `places`: of credentials."""
-        self._ours = frozenset(ours)
+        self._ours = frozenset(map(_spelled, ours))
         self._cookies = frozenset(cookies)
         names: dict[str, set[str]] = {}
         for place, name in (*places, *_CREDENTIAL_HEADERS):
             names.setdefault(place, set()).add(name)
         self._credentials: Mapping[str, Collection[str]] = names
         self._hidden_beside: dict[Place | None, Mapping[str, frozenset[str]]] = {}
+        self._credential_headers = frozenset(map(_spelled, names["header"]))
 
     def applied(
         self,
@@ -90,11 +95,15 @@ class Stripping:
         return hidden
 
     def _takes_header(self, name: str, shown: Place | None) -> bool:
-        # Many servers take `_` for `-`: what could be read as a header of ours is one.
-        spelled = name.replace("_", "-")
+        spelled = _spelled(name)
         if spelled in self._ours:
             return True
-        return spelled in self._credentials["header"] and ("header", name) != shown
+        return spelled in self._credential_headers and ("header", name) != shown
+
+
+def _spelled(name: str) -> str:
+    """What could be read as a header of ours is one: servers take `_`, `.` and others for `-`."""
+    return _SEPARATOR.sub("-", name)
 
 
 def request_target(path: str, query: str) -> str:

@@ -8,17 +8,19 @@ from typing import Any
 
 from scopegate.oidc import grants
 from scopegate.oidc.client_authentication import ClientCredentials, choose_auth_method
-from scopegate.oidc.errors import IdpRefused
+from scopegate.oidc.errors import IdpRefused, TokenRefused
 from scopegate.oidc.grants import TokenEndpoint, TokenSet
 from scopegate.oidc.http import HttpSettings
-from scopegate.oidc.tokens import check_refreshed_id_token, check_same_subject
+from scopegate.oidc.reasons import Reason
+from scopegate.oidc.tokens import check_same_issuer, check_same_subject
 from scopegate.plugins.openid_connect.clients import Client
-from scopegate.plugins.openid_connect.identity import Identity
+from scopegate.plugins.openid_connect.identity import Claims, Identity
 from scopegate.plugins.openid_connect.issuer import Issuer
 from scopegate.plugins.openid_connect.issuer_request import http_settings
 from scopegate.plugins.openid_connect.reasons import AccessReason
 from scopegate.plugins.openid_connect.verification import Verification
 from scopegate.plugins.ports import Ports
+from scopegate.session.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +173,40 @@ class TokenCalls:
 def _check_is_same_person(former: Identity, refreshed: Identity) -> None:
     """OpenID Connect Core §12.2, contract §22 point 6. Raises TokenRefused.
 
-    Like is compared with like: some providers give ID and access tokens different subjects.
+    Like is compared with like: some providers give ID and access tokens different subjects. A token
+    without its like is compared with the session. Where the access token named somebody, a new one
+    must, too. Where it was opaque and a refresh brings no ID token, which it need not, there is
+    nothing to compare: the refresh token itself is bound to who logged in (RFC 6749 §6).
     """
-    if former.id_claims is not None and refreshed.id_claims is not None:
-        check_refreshed_id_token(former.id_claims, refreshed.id_claims)
-    before, after = former.access_claims or {}, refreshed.access_claims or {}
-    if "sub" in before and "sub" in after:
-        check_same_subject(before["sub"], after)
+    named = [
+        _check_token("id token", former.id_claims, refreshed.id_claims, former.session),
+        _check_token("access token", former.access_claims, refreshed.access_claims, former.session),
+    ]
+    if not any(named) and (former.access_claims or {}).get("sub") is not None:
+        raise TokenRefused(
+            Reason.SUBJECT_CHANGED, "no refreshed token names the subject that the session is of"
+        )
+
+
+def _check_token(
+    what: str, former: Claims | None, refreshed: Claims | None, session: Session | None
+) -> bool:
+    """Whether a refreshed token names the same subject; False when it names none.
+
+    Raises TokenRefused for another subject or issuer.
+    """
+    if refreshed is None:
+        return False
+    if former is not None:
+        check_same_issuer(former.get("iss"), refreshed, what)
+    if refreshed.get("sub") is None:
+        return False
+    if former is not None and former.get("sub") is not None:
+        check_same_subject(former["sub"], refreshed)
+    elif session is not None:
+        check_same_issuer(session.issuer or None, refreshed, what)
+        check_same_subject(session.subject, refreshed)
+    return True
 
 
 def _earliest(*moments_s: float | None) -> float | None:

@@ -86,7 +86,7 @@ class Verification:
         """An access token that a client presents. Raises OidcError.
 
         Its form and its signature are looked at once in a while, its claims with every use
-        (docs/adr/0036).
+        (docs/adr/0037).
         """
 
         def verify(known: KnownIssuer) -> VerifiedToken:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from scopegate.app.control.issuers import WAIT_S
+from scopegate.app.control.issuer_book import WAIT_S
 from scopegate.app.prefix import Prefix
 from scopegate.app.processes import policy_process
 from scopegate.app.processes.handover import VARIABLE, Handover, handover_to, take_over
@@ -211,6 +211,8 @@ def test_the_policy_service_gets_its_folders_and_its_ports(
     assert given == {
         "policy_dir": prefix.root / "policies",
         "shared_state_path": prefix.root / "state.db",
+        "revocations_path": prefix.revocations,
+        "replay_limit_s": handover.settings.replay_limit_s,
         "control_socket": prefix.root / "run/control.sock",
         "metrics": metrics,
         "http_client": client,

@@ -118,6 +118,14 @@ def test_who_is_killed_again_and_again_is_back_within_a_second() -> None:
         assert wait_s <= 1
 
 
+@pytest.mark.parametrize("by_itself", [False, True])
+def test_after_thousands_of_deaths_there_is_still_a_next_start(by_itself: bool) -> None:
+    delay = child_module._Delay()
+    delay.after(child_module.QUICK_S)
+    waits = [delay.after(0.1, by_itself=by_itself) for _ in range(2000)]
+    assert waits[-1] == (10 if by_itself else 1)
+
+
 async def test_a_loop_of_deaths_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child_module, "FIRST_DELAY_S", 0.01)
     async with running([spec("control")]) as it:

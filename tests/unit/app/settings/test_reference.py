@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scopegate.app.settings.kongs import INSTEAD, NOT_YET
+from scopegate.app.settings.kong_only import INSTEAD, NOT_YET
 from scopegate.app.settings.reference import PAGES, default_conf, main
 from scopegate.app.settings.settings import load_settings
 from scopegate.app.settings.table import BY_NAME, SETTINGS

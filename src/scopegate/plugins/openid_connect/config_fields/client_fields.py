@@ -130,7 +130,7 @@ CREDENTIALS = Group(
         ),
         "bearer_token_param_type": choices(
             "Where a bearer token is looked for. With `body`, a form that has one beside a session "
-            "or another token is refused.",
+            "or another token is refused, and so is a form with a Content-Encoding.",
             (*PLACES, "cookie"),
             PLACES,
         ),

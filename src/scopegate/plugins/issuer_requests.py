@@ -1,4 +1,8 @@
-"""What plugins want control to fetch of an identity provider: its metadata and keys."""
+"""What plugins want control to fetch of an identity provider: its metadata and keys.
+
+How openid-connect makes one of its configuration: `plugins/openid_connect/issuer_request.py`. Who
+keeps them: `app/control/issuer_book.py`.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from scopegate.oidc.errors import IdpUnavailable, NotConfigured
-from scopegate.oidc.issuer import Endpoints, IssuerFacts, KeySource, Origin
+from scopegate.oidc.issuer_facts import Endpoints, IssuerFacts, KeySource, Origin
 from scopegate.oidc.reasons import Reason
 from unit.oidc.forging import ISSUER, JWKS
 

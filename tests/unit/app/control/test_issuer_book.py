@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytest
 
-from scopegate.app.control import issuers
-from scopegate.app.control.issuers import RETRY_S, IssuerBook
+from scopegate.app.control import issuer_book
+from scopegate.app.control.issuer_book import FIRST_RETRY_S, RETRY_S, IssuerBook
 from scopegate.oidc.discovery import Discovered, DiscoverySettings
 from scopegate.oidc.errors import IdpUnavailable
 from scopegate.oidc.http import HttpSettings
-from scopegate.oidc.issuer import IssuerFacts, Origin
-from scopegate.plugins.issuers import IssuerRequest
+from scopegate.oidc.issuer_facts import IssuerFacts, Origin
+from scopegate.plugins.issuer_requests import IssuerRequest
 from scopegate.store.protocol import Store
 
 ISSUER = "https://idp.example"
@@ -138,6 +138,41 @@ async def test_an_outage_is_a_finding_keeps_what_was_known_and_ends_by_itself(
         assert book.findings() == []
 
 
+async def test_a_failure_is_tried_again_after_one_second_then_two_four_and_every_five(
+    world: World,
+) -> None:
+    world.answer = DOWN
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
+        for fetches, wait_s in enumerate((FIRST_RETRY_S, 2.0, 4.0, RETRY_S, RETRY_S), start=1):
+            assert world.fetches == fetches
+            world.now_s += wait_s - 0.1
+            book.want([request()])
+            await settle()
+            assert world.fetches == fetches, f"tried again before {wait_s} s"
+            world.now_s += 0.1
+            book.want([request()])
+            await settle()
+        assert world.fetches == 6
+    assert (FIRST_RETRY_S, RETRY_S) == (1.0, 5.0)
+
+
+async def test_after_hours_of_outage_it_is_still_every_five_seconds(world: World) -> None:
+    world.answer = DOWN
+    async with world.book() as book:
+        for fetches in range(1, 1101):
+            book.want([request()])
+            await settle()
+            assert world.fetches == fetches
+            world.now_s += RETRY_S
+        world.answer = facts()
+        book.want([request()])
+        await settle()
+        assert book.facts()
+    assert world.fetches == 1101
+
+
 async def test_unknown_keys_cost_one_fetch_per_rediscovery_lifetime(world: World) -> None:
     async with world.book() as book:
         book.want([request()])
@@ -180,8 +215,8 @@ async def test_a_fetch_that_is_under_way_is_not_begun_again(world: World) -> Non
 async def test_a_provider_that_hangs_holds_a_worker_up_for_three_seconds_at_most(
     world: World, monkeypatch: pytest.MonkeyPatch, knows: bool
 ) -> None:
-    assert issuers.WAIT_S <= 3
-    monkeypatch.setattr(issuers, "WAIT_S", 0.05)
+    assert issuer_book.WAIT_S <= 3
+    monkeypatch.setattr(issuer_book, "WAIT_S", 0.05)
     async with world.book() as book:
         if knows:
             book.want([request()])

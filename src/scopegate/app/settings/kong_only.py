@@ -1,4 +1,6 @@
-"""Kong's settings that Scopegate does not have, so that each gets a better answer than "unknown".
+"""Settings that only Kong has, so that each gets a better answer than "unknown".
+
+No setting that works is here: those are in `table.py`, also those that have Kong's names.
 
 Source: the names of kong.conf.default, Kong 3.9.
 """

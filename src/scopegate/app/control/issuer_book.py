@@ -4,6 +4,8 @@ Control alone asks an identity provider for these, so that an issuer is asked at
 `rediscovery_lifetime`, whatever key ids are presented to however many workers (contract
 openid-connect.md §22 point 4). What was learned is kept in the store: a restart needs no identity
 provider. What fails keeps what was known and tries again by itself.
+
+Here is when an issuer is asked; what is asked, and how: `oidc/discovery.py`.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ import structlog
 from scopegate.entities.finding import Finding
 from scopegate.oidc.discovery import Discovered, DiscoverySettings
 from scopegate.oidc.errors import OidcError
-from scopegate.oidc.issuer import IssuerFacts
+from scopegate.oidc.issuer_facts import IssuerFacts
 from scopegate.oidc.reasons import Reason
-from scopegate.plugins.issuers import IssuerRequest
+from scopegate.plugins.issuer_requests import IssuerRequest
 from scopegate.plugins.openid_connect.reasons import AccessReason
 from scopegate.reason_code import ReasonCode
 from scopegate.store.protocol import Store, StoreUnavailable
@@ -30,8 +32,8 @@ log = structlog.get_logger("scopegate.issuers")
 Facts = Mapping[str, Any]
 Fetch = Callable[[DiscoverySettings, IssuerFacts | None], Awaitable[Discovered]]
 
-RETRY_S = 5.0  # after a failure; contract openid-connect.md §11
-FIRST_RETRY_S = 0.5
+FIRST_RETRY_S = 1.0  # after a failure; twice as long after each further one
+RETRY_S = 5.0  # and never longer than that; contract openid-connect.md §11
 WAIT_S = 3.0  # how long a worker's question may wait for a fetch (contract §22 point 7)
 
 
@@ -194,7 +196,7 @@ class IssuerBook:
         first = issuer.problem is None
         issuer.failures += 1
         issuer.problem = problem
-        issuer.due_at_s = self._now() + min(FIRST_RETRY_S * 2**issuer.failures, RETRY_S)
+        issuer.due_at_s = self._now() + _retry_s(issuer.failures)
         tell = log.warning if first else log.debug
         tell(
             "issuer does not answer",
@@ -226,6 +228,14 @@ class IssuerBook:
             await self._store.put_fact(request.key, {"facts": facts, "fetched_at_s": now_s})
         except StoreUnavailable as problem:
             log.warning("facts not stored", issuer=request.discovery.issuer, detail=str(problem))
+
+
+def _retry_s(failures: int) -> float:
+    """How long to wait after so many failures in a row.
+
+    An outage of hours has thousands of them, and two to the power of 1024 is no float any more.
+    """
+    return min(FIRST_RETRY_S * 2.0 ** min(failures - 1, 10), RETRY_S)
 
 
 def _nothing_newer(issuer: _Issuer, retry_in_s: float) -> Refreshed:

@@ -1,0 +1,46 @@
+"""Filters that are passed over by requests that do not need them: cheaper than to be asked."""
+
+from __future__ import annotations
+
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
+from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
+from envoy.extensions.filters.common.matcher.action.v3.skip_action_pb2 import SkipFilter
+from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import (
+    DynamicMetadataInput,
+)
+from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Metadata
+from envoy.type.matcher.v3.string_pb2 import StringMatcher
+from envoy.type.matcher.v3.value_pb2 import ValueMatcher
+from google.protobuf.message import Message
+from xds.core.v3.extension_pb2 import TypedExtensionConfig as XdsExtension
+from xds.type.matcher.v3.matcher_pb2 import Matcher
+
+from scopegate.envoy.messages import packed
+
+
+def metadata_is(namespace: str, key: str, value: str) -> Message:
+    """What an earlier filter noted of the request."""
+    where = DynamicMetadataInput(filter=namespace, path=[DynamicMetadataInput.PathSegment(key=key)])
+    wanted = Metadata(value=ValueMatcher(string_match=StringMatcher(exact=value)))
+    predicate = Matcher.MatcherList.Predicate
+    found: Message = predicate(
+        single_predicate=predicate.SinglePredicate(
+            input=XdsExtension(name="metadata", typed_config=packed(where)),
+            custom_match=XdsExtension(name="is", typed_config=packed(wanted)),
+        )
+    )
+    return found
+
+
+def unless(condition: Message, filter_config: Message) -> ExtensionWithMatcher:
+    """The filter for all requests but those."""
+    skip = Matcher.OnMatch(action=XdsExtension(name="skip", typed_config=packed(SkipFilter())))
+    matcher = Matcher(
+        matcher_list=Matcher.MatcherList(
+            matchers=[Matcher.MatcherList.FieldMatcher(predicate=condition, on_match=skip)]
+        )
+    )
+    return ExtensionWithMatcher(
+        xds_matcher=matcher,
+        extension_config=TypedExtensionConfig(name="filter", typed_config=packed(filter_config)),
+    )

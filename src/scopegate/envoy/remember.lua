@@ -1,0 +1,356 @@
+-- Remembers yeses of the policy service and gives them again to the same credential under the same
+-- policy, until they end or are revoked. Runs ahead of the filters that ask, on routes whose policy
+-- says what its yes rests on.
+--
+-- Four rules (docs/adr/0035):
+--   1. Only a yes is remembered: a no, a redirect, an answer of the service's own carries no grant.
+--   2. The key is all that the yes rested on. Whatever is odd, repeated or unknown is asked about.
+--   3. A grant ends before anything that it rests on; a revocation is read once a second.
+--   4. The upstream gets what it would get of a request that was asked about.
+--
+-- Before this text stand REVOCATIONS (a path), ENTRIES_LIMIT and BYTES_LIMIT, written by filters.py.
+-- What a route's `replay` says, and what a grant looks like: ir/replay.py.
+
+local ANSWERS, DECIDED, YES = "envoy.filters.http.ext_authz", "x-scopegate-decided", "1"
+local GRANT, MINE = "x-scopegate-grant", "scopegate.remember"
+
+local QUERY_LIMIT_BYTES = 4096
+local NAMES_LIMIT = 1000 -- of one route's `replay`, whose kinds are known
+local RECIPES_LIMIT = 10000
+local EPOCH_BYTES = 17 -- the first line of REVOCATIONS, its end included
+local REVOKED_KEPT_S = 60 -- longer than a decision takes that began before the revocation
+
+-- ---------------------------------------------------------------------------- the table
+-- Two generations: when the young one is full, the old one goes. A generation is
+-- `entries` (key -> grant), `keys_of` (tag -> the keys of its grants), `count` and `bytes`.
+
+local function generation()
+  return { entries = {}, keys_of = {}, count = 0, bytes = 0 }
+end
+
+local young, old = generation(), generation()
+
+local function keep(key, grant)
+  if young.count >= ENTRIES_LIMIT or young.bytes + grant.bytes > BYTES_LIMIT then
+    young, old = generation(), young
+  end
+  if not young.entries[key] then
+    young.count = young.count + 1
+  end
+  young.bytes = young.bytes + grant.bytes
+  young.entries[key] = grant
+  for _, tag in ipairs(grant.tags) do
+    young.keys_of[tag] = young.keys_of[tag] or {}
+    table.insert(young.keys_of[tag], key)
+  end
+end
+
+local function find(key)
+  local grant = young.entries[key]
+  if grant then
+    return grant
+  end
+  grant = old.entries[key]
+  if grant then
+    old.entries[key] = nil
+    keep(key, grant) -- what is used stays
+  end
+  return grant
+end
+
+local function forget(tag)
+  for _, each in ipairs({ young, old }) do
+    for _, key in ipairs(each.keys_of[tag] or {}) do
+      young.entries[key], old.entries[key] = nil, nil
+    end
+    each.keys_of[tag] = nil
+  end
+end
+
+-- ---------------------------------------------------------------------------- revocations
+-- REVOCATIONS is a line that names its epoch, then a tag on each line, in the order of time. When
+-- it is begun anew, its epoch is another, and nothing that was remembered counts any more.
+
+local epoch, offset = nil, 0
+local read_at_s = nil
+local revoked, revoked_before, rotated_at_s = {}, {}, 0
+
+local function forget_all()
+  young, old = generation(), generation()
+  revoked, revoked_before = {}, {}
+end
+
+local function read_revocations(now_s)
+  local file = io.open(REVOCATIONS, "rb")
+  local head = file and file:read(EPOCH_BYTES)
+  if not head or #head < EPOCH_BYTES then
+    epoch = nil
+  else
+    if head ~= epoch then
+      forget_all()
+      epoch, offset = head, EPOCH_BYTES
+    end
+    file:seek("set", offset)
+    for tag, behind in string.gmatch(file:read("*a"), "(%x+)\n()") do
+      forget(tag)
+      revoked[tag] = true
+      offset = offset + #tag + 1
+    end
+  end
+  if file then
+    file:close()
+  end
+  if now_s - rotated_at_s > REVOKED_KEPT_S then
+    revoked, revoked_before, rotated_at_s = {}, revoked, now_s
+  end
+  read_at_s = now_s
+  if not epoch then
+    forget_all()
+  end
+end
+
+-- Whether what is remembered may be believed in this second.
+local function is_current(now_s)
+  if now_s ~= read_at_s then
+    read_revocations(now_s)
+  end
+  return epoch ~= nil
+end
+
+-- ---------------------------------------------------------------------------- what counts
+-- A recipe is a route's `replay`, taken apart: `size` headers make the key, `kinds` says of each
+-- name of a header what it is.
+
+local IGNORED, STRIPPED, ODD, METHOD, PATH, MEDIA = "ignored", "stripped", "odd", "method", "path",
+  "media"
+
+local function normal(name, joint)
+  return (string.gsub(string.lower(name), "[^a-z0-9]", joint))
+end
+
+local function set_of(words, value)
+  local set = {}
+  for word in string.gmatch(words, "[^,]+") do
+    set[word] = value
+  end
+  return set
+end
+
+local function recipe_of_text(text)
+  local recipe = { text = text, kinds = {}, names = 0, size = 0, alike = {}, media = {} }
+  local part = {}
+  for name, words in string.gmatch(text, "(%a+)=([^ ]*)") do
+    part[name] = words
+  end
+  for name in string.gmatch(part.key, "[^,]+") do
+    recipe.size = recipe.size + 1
+    recipe.kinds[name] = recipe.size
+    recipe.alike[normal(name, "-")] = ODD
+  end
+  for name in string.gmatch(part.stripped, "[^,]+") do
+    recipe.alike[name] = recipe.alike[name] or STRIPPED
+  end
+  recipe.kinds[":method"], recipe.kinds[":path"] = METHOD, PATH
+  recipe.methods = set_of(part.methods, true)
+  recipe.arguments = set_of(part.arguments, true)
+  recipe.asks_arguments = next(recipe.arguments) ~= nil
+  for word in string.gmatch(part.media, "[^,]+") do
+    table.insert(recipe.media, word)
+  end
+  recipe.kinds["content-type"] = #recipe.media > 0 and MEDIA or nil
+  return recipe
+end
+
+local recipes, recipes_count = {}, 0
+
+local function recipe_of(text)
+  local recipe = recipes[text]
+  if not recipe then
+    if recipes_count >= RECIPES_LIMIT then
+      recipes, recipes_count = {}, 0
+    end
+    recipe = recipe_of_text(text)
+    recipes[text], recipes_count = recipe, recipes_count + 1
+  end
+  return recipe
+end
+
+-- The kind of a header that was not seen before.
+local function kind_of(recipe, name)
+  local kind = string.sub(name, 1, 1) == ":" and IGNORED or recipe.alike[normal(name, "-")]
+    or IGNORED
+  if recipe.names < NAMES_LIMIT then
+    recipe.kinds[name], recipe.names = kind, recipe.names + 1
+  end
+  return kind
+end
+
+-- Whether the query may hold an argument that the policy looks for.
+local function has_argument(recipe, path)
+  local mark = string.find(path, "?", 1, true)
+  if not mark or not recipe.asks_arguments then
+    return false
+  end
+  if #path - mark > QUERY_LIMIT_BYTES then
+    return true
+  end
+  for piece in string.gmatch(string.sub(path, mark + 1), "[^&;]+") do
+    local name = string.match(piece, "^[^=]*")
+    if string.find(name, "[%%+]") then
+      return true
+    end
+    name = normal(string.match(name, "^[^%[]*"), "_")
+    if recipe.arguments[name] then
+      return true
+    end
+  end
+  return false
+end
+
+local function is_media(recipe, value)
+  value = string.lower(value)
+  for _, word in ipairs(recipe.media) do
+    if string.find(value, word, 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
+-- The key of a request, and the names of its headers that do not go on; nil: it must be asked.
+local found = {}
+
+local function key_of(recipe, headers)
+  local size, kinds, stripped = recipe.size, recipe.kinds, nil
+  for position = 1, size do
+    found[position] = ""
+  end
+  for name, value in pairs(headers) do
+    local kind = kinds[name] or kind_of(recipe, name)
+    if kind == IGNORED then
+      -- nothing rests on it
+    elseif kind == STRIPPED then
+      stripped = stripped or {}
+      stripped[#stripped + 1] = name
+    elseif kind == METHOD then
+      if recipe.methods[value] then
+        return nil
+      end
+    elseif kind == PATH then
+      if has_argument(recipe, value) then
+        return nil
+      end
+    elseif kind == ODD or (kind == MEDIA and is_media(recipe, value)) then
+      return nil
+    elseif kind ~= MEDIA then
+      if value == "" or found[kind] ~= "" then
+        return nil -- an odd form, or a header that came twice
+      end
+      found[kind] = value
+    end
+  end
+  if string.find(found[recipe.kinds["authorization"]], ",", 1, true) then
+    return nil -- Envoy joined two of them
+  end
+  return recipe.text .. "\n" .. table.concat(found, "\n", 1, size), stripped
+end
+
+-- ---------------------------------------------------------------------------- grants
+
+local function words(text)
+  local list = {}
+  for word in string.gmatch(text, "[^,]+") do
+    if word ~= "-" then
+      list[#list + 1] = word
+    end
+  end
+  return list
+end
+
+-- "until tags removed[ name length value]… ."; nothing that is not whole is remembered.
+local function grant_of(text)
+  local till_s, tags, removed, at = string.match(text, "^(%d+) (%S+) (%S+)()")
+  local grant = { till_s = tonumber(till_s), tags = words(tags), removed = words(removed) }
+  grant.names, grant.values = {}, {}
+  while at + 1 < #text do
+    local name, size, from = string.match(text, "^ (%S+) (%d+) ()", at)
+    at = from + tonumber(size)
+    table.insert(grant.names, name)
+    table.insert(grant.values, string.sub(text, from, at - 1))
+  end
+  assert(string.sub(text, at) == " .", "a grant that is cut off")
+  return grant
+end
+
+local function remember(key, text)
+  local grant = grant_of(text)
+  grant.bytes = #key + #text
+  for _, tag in ipairs(grant.tags) do
+    if revoked[tag] or revoked_before[tag] then
+      return
+    end
+  end
+  if grant.bytes * 16 <= BYTES_LIMIT then
+    keep(key, grant)
+  end
+end
+
+local function replay(headers, grant, stripped)
+  for _, name in ipairs(grant.removed) do
+    headers:remove(name)
+  end
+  for _, name in ipairs(stripped or {}) do
+    headers:remove(name)
+  end
+  for position, name in ipairs(grant.names) do
+    headers:replace(name, grant.values[position])
+  end
+end
+
+local function on_request(handle)
+  local text = handle:metadata():get("replay")
+  if not text then
+    return
+  end
+  local headers = handle:headers()
+  local key, stripped = key_of(recipe_of(text), headers)
+  local now_s = os.time()
+  if not key or not is_current(now_s) then
+    return
+  end
+  local grant = find(key)
+  local said = handle:streamInfo():dynamicMetadata()
+  if grant and now_s < grant.till_s then
+    replay(headers, grant, stripped)
+    said:set(ANSWERS, DECIDED, YES)
+  else
+    said:set(MINE, "key", key)
+  end
+end
+
+local function on_response(handle)
+  local said = handle:streamInfo():dynamicMetadata()
+  local answer = said:get(ANSWERS)
+  -- Envoy notes the headers of a refusal, too.
+  if answer and answer[DECIDED] == YES and answer[GRANT] then
+    local mine = said:get(MINE)
+    if mine then
+      remember(mine.key, answer[GRANT])
+    end
+  end
+end
+
+-- Whatever goes wrong here, the request is asked about, and nothing is remembered.
+function envoy_on_request(handle)
+  local done, fault = pcall(on_request, handle)
+  if not done then
+    handle:logErr("a yes cannot be given again: " .. tostring(fault))
+  end
+end
+
+function envoy_on_response(handle)
+  local done, fault = pcall(on_response, handle)
+  if not done then
+    handle:logErr("a yes cannot be remembered: " .. tostring(fault))
+  end
+end

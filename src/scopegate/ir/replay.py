@@ -1,0 +1,86 @@
+"""What a yes of a policy rests on, and how a yes is handed over to be given again.
+
+The policy service alone decides; Envoy remembers (docs/adr/0035). Two texts travel for that, both
+read by `envoy/remember.lua`:
+
+A route's `replay` (route metadata): `part=a,b,c` joined by blanks, see `ReplayKey.text`.
+
+A grant (header GRANT of a yes): `until tags removed`, ` name length value` for each header, ` .`.
+
+    until     unix second in which it is no longer good
+    tags      names of revocations that end it, joined by commas; `-` for none
+    removed   headers of the request that do not go on, joined by commas; `-` for none
+    name …    a header for the upstream; length of its value in bytes, and the value
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+GRANT = "x-scopegate-grant"
+
+_ODD = re.compile("[^a-z0-9]")
+IN_EVERY_KEY = frozenset({"authorization", "cookie"})
+NONE = "-"
+_END = "."  # a blank at the end of a header would be lost on the way
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayKey:
+    """What of a request a policy looks at before it says yes. All else may differ.
+
+    headers     names, lower case, whose values are part of the key (`:scheme` counts as one), and
+                `authorization` and `cookie` always; where one comes twice, empty or in another
+                spelling the request is asked about
+    stripped    names of headers that never go on, in any spelling
+    arguments   query arguments that are looked for: a request that may have one is asked about
+    methods     requests with these are asked about
+    media       requests whose Content-Type holds one of these, lower case, are asked about
+    """
+
+    headers: frozenset[str]
+    stripped: frozenset[str] = frozenset()
+    arguments: frozenset[str] = frozenset()
+    methods: frozenset[str] = frozenset()
+    media: frozenset[str] = frozenset()
+
+    def joined(self, other: ReplayKey) -> ReplayKey:
+        """What both look at."""
+        return ReplayKey(
+            self.headers | other.headers,
+            self.stripped | other.stripped,
+            self.arguments | other.arguments,
+            self.methods | other.methods,
+            self.media | other.media,
+        )
+
+    def text(self, policy_id: str) -> str:
+        """For the route's metadata. Names that nothing distinguishes are one."""
+        parts = {
+            "policy": [policy_id],
+            "key": sorted(self.headers | IN_EVERY_KEY),
+            "stripped": sorted({plain_name(name, "-") for name in self.stripped}),
+            "arguments": sorted({plain_name(name, "_") for name in self.arguments}),
+            "methods": sorted(self.methods),
+            "media": sorted(self.media),
+        }
+        return " ".join(f"{name}={','.join(words)}" for name, words in parts.items())
+
+
+def plain_name(name: str, joint: str) -> str:
+    """How a lenient server may read a name: lower case, all but letters and digits alike."""
+    return _ODD.sub(joint, name.lower())
+
+
+def grant_text(
+    until_s: int,
+    tags: Iterable[str],
+    removed: Iterable[str],
+    headers: Iterable[tuple[str, str]],
+) -> str:
+    """A grant as it travels."""
+    first = [str(until_s), ",".join(tags) or NONE, ",".join(removed) or NONE]
+    pairs = (f"{name} {len(value.encode())} {value}" for name, value in headers)
+    return " ".join([*first, *pairs, _END])

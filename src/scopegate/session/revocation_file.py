@@ -1,0 +1,73 @@
+"""What is over, told to those who remember a yes: a file that the proxy reads once a second.
+
+The first line names the epoch, each further one a tag, in the order of time. A file that is begun
+anew has another epoch, and whoever reads it forgets everything. It lies in memory where it can, so
+that no disk holds up the proxy. Read by `envoy/remember.lua`; docs/adr/0035.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from scopegate.session.disk_thread import DiskHangs, DiskThread
+from scopegate.session.sealing import RandomBytes
+from scopegate.session.shared_state import SharedStateUnavailable
+
+SIZE_LIMIT_BYTES = 1 << 20
+"""Then it is begun anew: it holds what is over, not what was ever over."""
+WRITE_LIMIT_S = 2.0
+
+
+def begin_revocations(path: Path, random_bytes: RandomBytes) -> None:
+    """Make the file, empty and its owner's alone, in place of one that is there. Raises OSError."""
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+    try:
+        os.write(handle, _epoch(random_bytes))
+    finally:
+        os.close(handle)
+
+
+class RevocationFile:
+    """The file, as the policy workers write it: several processes, one line after the other."""
+
+    def __init__(
+        self, path: Path, random_bytes: RandomBytes, *, size_limit_bytes: int = SIZE_LIMIT_BYTES
+    ) -> None:
+        self._path = path
+        self._random_bytes = random_bytes
+        self._size_limit_bytes = size_limit_bytes
+        self._disk = DiskThread(WRITE_LIMIT_S)
+
+    async def publish(self, tags: Sequence[str]) -> None:
+        text = "".join(f"{tag}\n" for tag in tags).encode("ascii")
+        try:
+            await self._disk.run(lambda: self._append(text))
+        except DiskHangs as problem:
+            raise SharedStateUnavailable(f"the file of revocations hangs: {problem}") from None
+        except OSError as error:
+            raise SharedStateUnavailable(
+                f"the file of revocations cannot be written: {error.strerror}"
+            ) from error
+
+    def _append(self, text: bytes) -> None:
+        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.fstat(handle).st_size > self._size_limit_bytes:
+                os.ftruncate(handle, 0)
+                text = _epoch(self._random_bytes) + text
+            os.write(handle, text)
+        finally:
+            os.close(handle)
+
+    def close(self) -> None:
+        """Nothing more is written."""
+        self._disk.leave()
+
+
+def _epoch(random_bytes: RandomBytes) -> bytes:
+    return f"{random_bytes(8).hex()}\n".encode("ascii")

@@ -1,0 +1,313 @@
+"""Envoy gives a yes again, as the policy service said it may. Source: docs/adr/0035."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from scopegate.envoy.settings import EnvoySettings
+from scopegate.ir.replay import GRANT, ReplayKey, grant_text
+from scopegate.session.revocation_file import RevocationFile, begin_revocations
+from support.policy_double import Asked, Verdict, allow
+
+from .conftest import Node
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+REVOCATIONS = Path(f"/tmp/scopegate-test-revoked-{os.getpid()}")
+ENVOY = {
+    "settings": EnvoySettings(
+        revocations_path=str(REVOCATIONS), replay_limit_entries=50, replay_limit_bytes=200_000
+    )
+}
+KEY = ReplayKey(
+    headers=frozenset({"access-token"}),
+    stripped=frozenset({"x-user", "x-group"}),
+    arguments=frozenset({"access_token"}),
+    methods=frozenset({"OPTIONS"}),
+    media=frozenset({"urlencoded"}),
+)
+TOKENS = itertools.count(1)
+TAG = "00ab00ab"
+TOKEN: Any = object()  # in the list below: the credential of the test
+
+
+def granted(
+    *headers: tuple[str, str],
+    for_s: float = 30,
+    tags: tuple[str, ...] = (),
+    removed: tuple[str, ...] = (),
+) -> Verdict:
+    text = grant_text(int(time.time() + for_s), tags, removed, headers).encode().decode("latin-1")
+    headers = tuple((name, value.encode().decode("latin-1")) for name, value in headers)
+    remove = [("x-envoy-auth-headers-to-remove", ",".join(removed))] if removed else []
+    return allow(*headers, *remove, (GRANT, text))
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def guarded(node: Node) -> AsyncIterator[Node]:
+    if not REVOCATIONS.exists():
+        begin_revocations(REVOCATIONS, os.urandom)
+        await asyncio.sleep(1)
+    other = "f" * 32
+    await node.serve(
+        node.protected("/guarded", replay=KEY),
+        node.protected("/twin", replay=KEY),
+        node.route("/other", policy_id=other, replay=KEY),
+        node.protected("/asked"),
+        upstream_headers=frozenset({"x-user", "cookie", "authorization"}),
+        downstream_headers=frozenset({"x-hint"}),
+    )
+    node.policy.decide = lambda asked: granted(("x-user", "alice"))
+    yield node
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_file_is_left() -> Iterator[None]:
+    yield
+    REVOCATIONS.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def token() -> tuple[str, str]:
+    """A credential that nothing else brings."""
+    return ("Authorization", f"Bearer token-{next(TOKENS)}")
+
+
+async def asked_times(node: Node, *requests: dict) -> int:
+    """How many of these requests the policy service was asked about."""
+    node.policy.asked.clear()
+    for request in requests:
+        reply = await node.ask(request.pop("target", "/guarded"), **request)
+        assert reply.status == 200
+    return len(node.policy.asked)
+
+
+async def test_the_same_credential_is_asked_about_once(guarded: Node, token: tuple[str, str]):
+    assert await asked_times(guarded, *({"headers": [token]} for _ in range(5))) == 1
+    assert guarded.upstream.last.all("x-user") == ["alice"]
+    assert guarded.upstream.last.all("authorization") == [token[1]]
+
+
+async def test_another_credential_policy_or_cookie_is_asked_about(
+    guarded: Node, token: tuple[str, str]
+):
+    first = {"headers": [token, ("Cookie", "a=1")]}
+    others = [
+        {"headers": [("Authorization", "Bearer another"), ("Cookie", "a=1")]},
+        {"headers": [("Authorization", token[1].lower()), ("Cookie", "a=1")]},
+        {"headers": [token, ("Cookie", "a=2")]},
+        {"headers": [token]},
+        {"headers": [token, ("Cookie", "a=1"), ("Access-Token", "t")]},
+        {"headers": [("Cookie", "a=1")]},
+        {},
+        {"headers": [token, ("Cookie", "a=1")], "target": "/other"},
+    ]
+    assert await asked_times(guarded, first, *others) == 9
+    # Routes that share a policy share its answers.
+    assert await asked_times(guarded, {"headers": [token], "target": "/twin"}) == 0
+
+
+async def test_a_route_whose_policy_cannot_say_what_it_rests_on_is_always_asked(
+    guarded: Node, token: tuple[str, str]
+):
+    asked = {"headers": [token], "target": "/asked"}
+    assert await asked_times(guarded, dict(asked), dict(asked)) == 2
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"headers": [TOKEN, TOKEN]},
+        {"headers": [TOKEN, ("Access_Token", "x")]},
+        {"headers": [TOKEN, ("Access.Token", "x")]},
+        {"headers": [("Authorization", "")]},
+        {"headers": [TOKEN], "target": "/guarded?access_token=x"},
+        {"headers": [TOKEN], "target": "/guarded?a=1;Access.Token[]=x"},
+        {"headers": [TOKEN], "target": "/guarded?%61ccess_token=x"},
+        {"headers": [TOKEN], "target": "/guarded?a+b=x"},
+        {"headers": [TOKEN], "target": "/guarded?" + "a&" * 3000},
+        {"headers": [TOKEN], "method": "OPTIONS"},
+        {
+            "headers": [TOKEN, ("Content-Type", "Application/X-WWW-Form-Urlencoded; a=b")],
+            "method": "POST",
+            "body": b"a=1",
+        },
+    ],
+)
+async def test_whatever_is_odd_is_asked_about(guarded: Node, token: tuple[str, str], odd: dict):
+    odd = {**odd, "headers": [token if each is TOKEN else each for each in odd["headers"]]}
+    await asked_times(guarded, {"headers": [token]})
+    assert await asked_times(guarded, dict(odd), dict(odd)) == 2
+    assert await asked_times(guarded, {"headers": [token]}) == 0
+
+
+async def test_what_the_policy_does_not_look_at_may_differ(guarded: Node, token: tuple[str, str]):
+    assert await asked_times(guarded, {"headers": [token]}) <= 1
+    others = [
+        {"headers": [("X-Other", "1"), token], "target": "/guarded/x?q=a%20b&c=access_token"},
+        {"headers": [token], "method": "DELETE", "target": "/guarded/y"},
+        {
+            "headers": [token, ("Content-Type", "application/json")],
+            "method": "POST",
+            "body": b"{}",
+        },
+        {"headers": [token], "host": "Another.Host:81"},
+    ]
+    assert await asked_times(guarded, *others) == 0
+
+
+async def test_headers_that_only_we_set_go_in_any_spelling(guarded: Node, token: tuple[str, str]):
+    await asked_times(guarded, {"headers": [token]})
+    forged = [("X-User", "eve"), ("x_user", "eve"), ("X.User", "eve"), ("X-Group", "admin")]
+    assert await asked_times(guarded, {"headers": [token, *forged, ("X-Users", "1")]}) == 0
+    last = guarded.upstream.last
+    assert last.all("x-user") == ["alice"]
+    assert last.all("x-users") == ["1"]
+    for gone in ("x_user", "x.user", "x-group"):
+        assert last.all(gone) == []
+
+
+async def test_only_a_yes_is_given_again(guarded: Node):
+    credential = {"headers": [("Authorization", "Bearer refused")]}
+    said = {GRANT: grant_text(int(time.time()) + 30, (), (), ())}
+    for verdict in (
+        Verdict(403, list(said.items())),
+        Verdict(302, [("location", "/x"), *said.items()]),
+        Verdict(485, list(said.items()), b"{}"),
+    ):
+        guarded.policy.decide = lambda asked, verdict=verdict: verdict
+        guarded.policy.asked.clear()
+        first = await guarded.ask("/guarded", **credential)
+        second = await guarded.ask("/guarded", **credential)
+        assert first.status == second.status
+        assert len(guarded.policy.asked) == 2
+    guarded.policy.decide = lambda asked: allow()
+    assert await asked_times(guarded, dict(credential), dict(credential)) == 2
+
+
+async def test_a_yes_after_the_body_was_read_is_not_given_again(guarded: Node):
+    def needs_body(asked: Asked) -> Verdict:
+        return granted() if asked.one("x-scopegate-phase") == "body" else Verdict(headers=[])
+
+    guarded.policy.decide = needs_body
+    request = {"headers": [("Authorization", "Bearer body")], "method": "POST", "body": b"{}"}
+    # Two questions each: the policy service gives no grant there; one that came would be kept.
+    assert await asked_times(guarded, dict(request)) == 2
+
+
+async def test_headers_for_the_client_are_not_given_again(guarded: Node):
+    guarded.policy.decide = lambda asked: Verdict(
+        headers=[*granted(("x-user", "bob")).headers, ("set-cookie", "session=1")]
+    )
+    credential = {"headers": [("Authorization", "Bearer cookie")]}
+    first = await guarded.ask("/guarded", **credential)
+    second = await guarded.ask("/guarded", **credential)
+    assert (first.one("set-cookie"), second.one("set-cookie")) == ("session=1", None)
+    assert len(guarded.policy.asked) == 1
+    assert GRANT not in {name.lower() for name, _ in first.headers + second.headers}
+    assert not [name for name, _ in guarded.upstream.last.headers if "scopegate" in name]
+
+
+async def test_a_grant_ends_in_time(guarded: Node):
+    guarded.policy.decide = lambda asked: granted(for_s=2)
+    credential = {"headers": [("Authorization", "Bearer short")]}
+    assert await asked_times(guarded, dict(credential), dict(credential)) == 1
+    await asyncio.sleep(2.1)
+    assert await asked_times(guarded, dict(credential)) == 1
+
+
+async def test_removed_headers_and_values_of_any_kind(guarded: Node):
+    value = "a b  c; d=\u00fc, 12 x-user 3 eve"
+    guarded.policy.decide = lambda asked: granted(("x-user", value), removed=("authorization",))
+    credential = {"headers": [("Authorization", "Bearer gone")]}
+    assert await asked_times(guarded, dict(credential), dict(credential)) == 1
+    for got in guarded.upstream.received[-2:]:
+        assert got.all("authorization") == []
+        assert (got.one("x-user") or "").encode("latin-1").decode() == value
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [
+        "",
+        "x",
+        "99999999999 -",
+        "99999999999 - - x-user 99 eve .",
+        "99999999999 - - x-user 3 eve",
+        "99999999999 - - x-user three eve .",
+        "soon - - .",
+    ],
+)
+async def test_a_grant_that_is_not_whole_is_not_kept(guarded: Node, grant: str):
+    guarded.policy.decide = lambda asked: allow((GRANT, grant))
+    credential = {"headers": [("Authorization", f"Bearer {hash(grant)}")]}
+    assert await asked_times(guarded, dict(credential), dict(credential)) == 2
+
+
+async def test_what_is_revoked_is_asked_about_within_a_second(guarded: Node):
+    guarded.policy.decide = lambda asked: granted(
+        tags=(TAG,) if asked.one("authorization") == "Bearer ends" else ("cafe",)
+    )
+    ends = {"headers": [("Authorization", "Bearer ends")]}
+    stays = {"headers": [("Authorization", "Bearer stays")]}
+    assert await asked_times(guarded, dict(ends), dict(stays), dict(ends), dict(stays)) == 2
+    await RevocationFile(REVOCATIONS, os.urandom).publish([TAG])
+    await asyncio.sleep(1)
+    assert await asked_times(guarded, dict(ends)) == 1
+    assert await asked_times(guarded, dict(stays)) == 0
+    # A decision that began before, and whose answer comes only now, does not bring it back.
+    assert await asked_times(guarded, dict(ends), dict(ends)) == 2
+
+
+async def test_a_file_that_is_begun_anew_ends_everything(guarded: Node):
+    credential = {"headers": [("Authorization", "Bearer epoch")]}
+    assert await asked_times(guarded, dict(credential), dict(credential)) == 1
+    await RevocationFile(REVOCATIONS, os.urandom, size_limit_bytes=0).publish([TAG])
+    await asyncio.sleep(1)
+    assert await asked_times(guarded, dict(credential), dict(credential)) == 1
+
+
+async def test_without_the_file_everything_is_asked_about(guarded: Node):
+    credential = {"headers": [("Authorization", "Bearer file")]}
+    assert await asked_times(guarded, dict(credential), dict(credential)) == 1
+    REVOCATIONS.unlink()
+    await asyncio.sleep(1)
+    assert await asked_times(guarded, dict(credential), dict(credential)) == 2
+
+
+async def test_a_flood_of_credentials_leaves_no_more_than_the_table_holds(guarded: Node):
+    def credential(number: int) -> dict:
+        return {"headers": [("Authorization", f"Bearer flood-{number}")]}
+
+    assert await asked_times(guarded, *map(credential, range(300))) == 300
+    # Two halves of fifty: the newest are there, the oldest have gone.
+    assert await asked_times(guarded, *map(credential, range(260, 300))) == 0
+    assert await asked_times(guarded, *map(credential, range(20))) == 20
+
+
+async def test_a_large_flood_in_bytes_is_bounded_too(guarded: Node):
+    def credential(number: int) -> dict:
+        return {"headers": [("Authorization", f"Bearer {number} {'x' * 9000}")]}
+
+    assert await asked_times(guarded, *map(credential, range(60))) == 60
+    assert await asked_times(guarded, credential(59), credential(58)) == 0
+    assert await asked_times(guarded, credential(0)) == 1
+    # More than a sixteenth of the table is never kept.
+    large = {"headers": [("Authorization", f"Bearer {'y' * 20_000}")]}
+    assert await asked_times(guarded, dict(large), dict(large)) == 2
+
+
+async def test_the_log_says_nothing_of_it(guarded: Node):
+    """No credential, and no error of ordinary requests."""
+    log = guarded.envoy.log
+    assert "Bearer" not in log
+    assert "cannot be given again" not in log
