@@ -192,6 +192,8 @@ def service_of(handover: Handover, http: AiohttpClient) -> PolicyService:
     return create_app(
         policy_dir=handover.prefix.policies,
         shared_state_path=handover.prefix.shared_state,
+        revocations_path=handover.prefix.revocations,
+        replay_limit_s=handover.settings.replay_limit_s,
         control_socket=handover.prefix.control_socket,
         log=logger(),
         metrics=begin(handover),

@@ -70,6 +70,11 @@ class EndedSessions:
         renewed_at_s = int(ends_at) - RENEWED_GRACE_S
         return session.last_used_at_s < renewed_at_s - LATE_ANSWER_S
 
+    def revocation_tags(self, session: Session) -> tuple[str, str]:
+        """What is published when the session ends, and when this generation is superseded."""
+        end_key, generation_key = self._keys(session)
+        return _tag(end_key), _tag(generation_key)
+
     def _keys(self, session: Session) -> tuple[str, str]:
         """Under which the ends of the session and of its generation stand."""
         of = (self, session.id, session.generation)
@@ -79,11 +84,6 @@ class EndedSessions:
             if self._remembered:
                 self._remembered.put(of, keys, _KEYS_BYTES)
         return keys
-
-
-def revocation_tags(session: Session) -> tuple[str, str]:
-    """What is published when the session ends, and when this generation of it is superseded."""
-    return _tag(_end_key(session)), _tag(_generation_key(session))
 
 
 def ended_ttl_s(session: Session, now_s: int) -> float:

@@ -155,7 +155,7 @@ class Admission:
             cookies=(*sessions.cookie_names, login.cookie_name),
             places=(*places, *clients.places()),
         )
-        self._replays = Replays(config, sessions.timeouts)
+        self._replays = Replays(config, sessions)
         self._login_action = LoginAction.from_config(config)
         self._hide = config["hide_credentials"]
         self._forbidden_ends_session = config["forbidden_destroy_session"]

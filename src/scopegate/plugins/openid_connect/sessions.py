@@ -193,6 +193,10 @@ class Sessions:
             session = session.touched(now_s)
         return session, self.save(session, request)
 
+    def revocation_tags(self, session: Session) -> tuple[str, str]:
+        """What is published when this session, or this generation of it, is over."""
+        return self._ended.revocation_tags(session)
+
     async def end(self, session: Session) -> None:
         """Dead from now on, in every copy. Raises SharedStateUnavailable."""
         await self._ended.end(session, int(self._ports.now()))
