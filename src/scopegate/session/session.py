@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, cast
@@ -182,17 +181,19 @@ def clocks_left_s(session: Session, timeouts: Timeouts, now_s: int) -> dict[Cloc
     return dict(_clocks_left_s(session, timeouts, now_s))
 
 
-def _clocks_left_s(
-    session: Session, timeouts: Timeouts, now_s: int
-) -> Iterator[tuple[Clock, float]]:
-    absolute_s = session.created_at_s + timeouts.absolute_s if timeouts.absolute_s else None
-    ends_s = [at_s for at_s in (absolute_s, session.ends_at_s) if at_s is not None]
-    if ends_s:
-        yield Clock.ABSOLUTE, min(ends_s) - now_s
+def _clocks_left_s(session: Session, timeouts: Timeouts, now_s: int) -> list[tuple[Clock, float]]:
+    left_s: list[tuple[Clock, float]] = []
+    ends_at_s: float | None = session.ends_at_s
+    if timeouts.absolute_s:
+        absolute_s = session.created_at_s + timeouts.absolute_s
+        ends_at_s = absolute_s if ends_at_s is None else min(absolute_s, ends_at_s)
+    if ends_at_s is not None:
+        left_s.append((Clock.ABSOLUTE, ends_at_s - now_s))
     if timeouts.rolling_s:
-        yield Clock.ROLLING, session.issued_at_s + timeouts.rolling_s - now_s
+        left_s.append((Clock.ROLLING, session.issued_at_s + timeouts.rolling_s - now_s))
     if timeouts.idling_s:
-        yield Clock.IDLING, session.last_used_at_s + timeouts.idling_s - now_s
+        left_s.append((Clock.IDLING, session.last_used_at_s + timeouts.idling_s - now_s))
+    return left_s
 
 
 def unchanged_until_s(session: Session, timeouts: Timeouts) -> float:
@@ -201,7 +202,7 @@ def unchanged_until_s(session: Session, timeouts: Timeouts) -> float:
     The first of: a clock runs out, the renewal is due, the use is to be written down.
     """
     now_s = session.last_used_at_s
-    ends_s = [now_s + left_s for left_s in clocks_left_s(session, timeouts, now_s).values()]
+    ends_s = [now_s + left_s for _, left_s in _clocks_left_s(session, timeouts, now_s)]
     touch_after_s = min(TOUCH_AFTER_S, timeouts.idling_s / 4)
     renewal_at_s = session.issued_at_s + timeouts.rolling_s * 3 / 4
     if timeouts.rolling_s > 0:
