@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -306,8 +306,104 @@ async def test_a_large_flood_in_bytes_is_bounded_too(guarded: Node):
     assert await asked_times(guarded, dict(large), dict(large)) == 2
 
 
+async def test_what_is_used_stays_through_a_flood(guarded: Node, token: tuple[str, str]):
+    mine = {"headers": [token]}
+    assert await asked_times(guarded, dict(mine)) == 1
+    for part in range(10):
+        flood = ({"headers": [("Authorization", f"Bearer f-{part}-{n}")]} for n in range(30))
+        await asked_times(guarded, *flood)
+        assert await asked_times(guarded, dict(mine)) == 0
+
+
+async def test_values_do_not_run_into_one_another(guarded: Node, token: tuple[str, str]):
+    name, value = token
+    assert await asked_times(guarded, {"headers": [(name, value), ("Cookie", "a=1")]}) == 1
+    others = [
+        {"headers": [(name, value + "a=1")]},
+        {"headers": [("Access-Token", value), ("Cookie", "a=1")]},
+        {"headers": [(name, "a=1"), ("Cookie", value)]},
+        {"headers": [(name, value + "a"), ("Cookie", "=1")]},
+    ]
+    assert await asked_times(guarded, *others) == 4
+
+
+async def test_a_grant_from_outside_is_none(guarded: Node, token: tuple[str, str]):
+    grant = (GRANT, grant_text(int(time.time()) + 30, (), (), [("x-user", "eve")]))
+    guarded.policy.decide = lambda asked: allow(("x-user", "alice"))
+    guarded.upstream.response_headers = [grant]
+    for _ in range(2):
+        reply = await guarded.ask("/guarded", headers=[token, grant])
+        assert reply.status == 200
+        assert guarded.upstream.last.all(GRANT) == []
+        assert guarded.upstream.last.all("x-user") == ["alice"]
+    assert len(guarded.policy.asked) == 2
+
+
+async def test_new_names_of_headers_do_not_add_up(guarded: Node, token: tuple[str, str]):
+    mine = {"headers": [token]}
+    assert await asked_times(guarded, dict(mine)) == 1
+    for first in range(0, 1500, 50):
+        names = [(f"X-New-{number}", "1") for number in range(first, first + 50)]
+        assert await asked_times(guarded, {"headers": [token, *names]}) == 0
+    # Beyond those that are known, too, what is ours goes.
+    forged = [("X.uSer", "eve"), ("X~Group", "admin")]
+    assert await asked_times(guarded, {"headers": [token, *forged]}) == 0
+    assert guarded.upstream.last.all("x.user") == []
+    assert guarded.upstream.last.all("x~group") == []
+
+
+def cpu_s(node: Node) -> float:
+    """Seconds of CPU that the proxy has used."""
+    assert node.envoy.process is not None
+    fields = Path(f"/proc/{node.envoy.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.slow
+async def test_strings_that_collide_cost_no_more_than_others(guarded: Node):
+    """LuaJIT's short hash looks at the ends and two places between only."""
+    guarded.policy.decide = lambda asked: Verdict(403, [])
+
+    async def cost_s(token_of: Callable[[int], str]) -> float:
+        before_s = cpu_s(guarded)
+        connection = await guarded.connect()
+        for number in range(2000):
+            token = ("Authorization", f"Bearer {token_of(number)}")
+            assert (await connection.ask("/guarded", headers=[token])).status == 403
+        connection.close()
+        return cpu_s(guarded) - before_s
+
+    def colliding(number: int) -> str:
+        return "a" * 300 + f"{number:08d}" + "b" * 700
+
+    def different(number: int) -> str:
+        return "a" * 300 + "b" * 700 + f"{number:08d}"
+
+    await cost_s(different)
+    others_s = min([await cost_s(different) for _ in range(2)])
+    assert min([await cost_s(colliding) for _ in range(2)]) < 2 * others_s + 0.1
+
+
 async def test_the_log_says_nothing_of_it(guarded: Node):
     """No credential, and no error of ordinary requests."""
     log = guarded.envoy.log
     assert "Bearer" not in log
     assert "cannot be given again" not in log
+
+
+async def test_a_fault_means_asking(guarded: Node, token: tuple[str, str]):
+    """A key that says nothing the script knows."""
+
+    class Odd(ReplayKey):
+        def text(self, policy_id: str) -> str:
+            return "nothing that it knows"
+
+    await guarded.serve(
+        guarded.protected("/odd", replay=Odd(frozenset())), upstream_headers=frozenset({"x-user"})
+    )
+    guarded.policy.decide = lambda asked: granted(("x-user", "alice"))
+    request = {"headers": [token], "target": "/odd"}
+    assert await asked_times(guarded, dict(request), dict(request)) == 2
+    guarded.policy.decide = lambda asked: Verdict(403, [])
+    assert (await guarded.ask("/odd", headers=[token])).status == 403
+    assert "a yes cannot be given again" in guarded.envoy.log
