@@ -20,10 +20,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from e2e.envoy.conftest import Node
 from rich.console import Console
 from rich.table import Table
 
+from e2e.envoy.conftest import Node
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.replay import GRANT, ReplayKey, grant_text
 from scopegate.session.revocation_file import begin_revocations
