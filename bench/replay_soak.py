@@ -150,7 +150,7 @@ class Soak:
             if said is None or said not in may:
                 since_s = asked_s - credential.ends_s
                 self.wrong.append(
-                    f"{credential.target}: {reply.status}, true was {may}, {since_s:.2f} s behind exp"
+                    f"{credential.target}: {reply.status}, true was {may}, {since_s:.1f} s past exp"
                 )
             await asyncio.sleep(0.002)
         connection.close()
