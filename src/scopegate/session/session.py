@@ -201,16 +201,21 @@ def unchanged_until_s(session: Session, timeouts: Timeouts) -> float:
 
     The first of: a clock runs out, the renewal is due, the use is to be written down.
     """
-    now_s = session.last_used_at_s
-    ends_s = [now_s + left_s for _, left_s in _clocks_left_s(session, timeouts, now_s)]
     touch_after_s = min(TOUCH_AFTER_S, timeouts.idling_s / 4)
+    touch_at_s = session.last_used_at_s + touch_after_s
     renewal_at_s = session.issued_at_s + timeouts.rolling_s * 3 / 4
-    if timeouts.rolling_s > 0:
-        ends_s.append(renewal_at_s)
-    touch_at_s = now_s + touch_after_s
     renews_soon = timeouts.rolling_s > 0 and touch_at_s >= renewal_at_s - touch_after_s
     if timeouts.idling_s > 0 and not renews_soon:
-        ends_s.append(touch_at_s)
+        return min(good_until_s(session, timeouts), touch_at_s)
+    return good_until_s(session, timeouts)
+
+
+def good_until_s(session: Session, timeouts: Timeouts) -> float:
+    """Unix seconds until which every clock is good and no renewal is due."""
+    now_s = session.last_used_at_s
+    ends_s = [now_s + left_s for left_s in clocks_left_s(session, timeouts, now_s).values()]
+    if timeouts.rolling_s > 0:
+        ends_s.append(session.issued_at_s + timeouts.rolling_s * 3 / 4)
     return min(ends_s, default=math.inf)
 
 

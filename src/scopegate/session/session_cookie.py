@@ -49,11 +49,14 @@ class OpenSession:
 
     needs_saving   write the cookie again, touched or renewed as `clocks` says; also true when a
                    former key sealed it, so that sessions move to the current one
+    is_touched     the use is written down and nothing else: the cookie that was brought stays as
+                   good as it was
     """
 
     session: Session
     clocks: ClockState
     needs_saving: bool
+    is_touched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ class SessionCookie:
             session=session,
             clocks=clocks,
             needs_saving=clocks.needs_touch or clocks.needs_renewal or not opened.is_current,
+            is_touched=clocks.needs_touch and not clocks.needs_renewal and opened.is_current,
         )
 
     def authentic(

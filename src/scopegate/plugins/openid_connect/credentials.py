@@ -176,7 +176,7 @@ class Credentials:
         if self._reverify:
             await self._verify_again(identity, client)
         if refreshed:
-            found = replace(found, session=session, needs_saving=True)
+            found = replace(found, session=session, needs_saving=True, is_touched=False)
         return Entry(identity, open_session=found)
 
     def is_in_form(self, arguments: Arguments) -> bool:
