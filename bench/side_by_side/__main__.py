@@ -63,7 +63,8 @@ BARS = (
     Bar("Scopegate, bearer", "nginx + lua-resty-openidc, bearer", 0.95),
     Bar("Scopegate, session", "nginx + lua-resty-openidc, session", 0.75),
     Bar("Scopegate, bearer", "Apache + mod_auth_openidc, bearer", 0.60),
-    Bar("Scopegate, asked", "Apache + mod_auth_openidc, session in a cookie", 1.6),
+    Bar("Scopegate, bearer asked", "Apache + mod_auth_openidc, session in a cookie", 1.6),
+    Bar("Scopegate, session asked", "Apache + mod_auth_openidc, session in a cookie", 1.6),
 )
 
 
@@ -120,6 +121,12 @@ async def everybody(
                 new=lambda: bearer_tokens(idp, count),
             )
         )
+        asking, admin = stack.enter_context(
+            start.scopegate(at("scopegate-asking"), replay_limit_s="0")
+        )
+        await _configure(admin, places)
+        await add("Scopegate, bearer asked", asking, "/bearer", tokens)
+        await add("Scopegate, session asked", asking, "/session")
         apache = stack.enter_context(start.apache(at("apache"), places))
         name = "Apache + mod_auth_openidc, "
         await add(name + "bearer", apache, "/bearer", tokens)

@@ -43,6 +43,7 @@ from scopegate.plugins.openid_connect.issuer_request import issuer_request
 from scopegate.plugins.openid_connect.lower import OpenIdConnectCompiler
 from scopegate.plugins.ports import Ports
 from scopegate.plugins.registry import PLUGIN_TYPES
+from scopegate.session.remembered import Remembered
 from scopegate.session.single_flight import FlightsUnderWay
 from scopegate_demo.idp import Client, DemoIdp, KeyRing, story_realm
 from support.login import Callback, form_browser, log_in
@@ -105,6 +106,7 @@ class World:
     facts: FetchedFacts
     revocations: MemoryRevocations = field(default_factory=MemoryRevocations)
     browsers: dict[str, aiohttp.ClientSession] = field(default_factory=dict)
+    remembered: Remembered = field(default_factory=Remembered)
 
     async def plugin(
         self,
@@ -132,6 +134,7 @@ class World:
             self.clock,
             os.urandom,
             FlightsUnderWay(),
+            self.remembered,
         )
         return OpenIdConnect(step, ConsumerIndex(consumers), ports)
 

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scopegate.ir import policy_dialogue as dialogue
 from support.header_lines import HeaderLines, Headers
 
 DECIDED = ("x-scopegate-decided", "1")
@@ -41,7 +42,9 @@ class Verdict:
 
 
 def allow(*headers: tuple[str, str]) -> Verdict:
-    return Verdict(headers=[DECIDED, *headers])
+    changes = any(name in dialogue.APPLIED for name, _ in headers)
+    yes = dialogue.YES_CHANGED if changes else dialogue.YES
+    return Verdict(headers=[(dialogue.DECIDED, yes), *headers])
 
 
 UNDECIDED = Verdict(headers=[])

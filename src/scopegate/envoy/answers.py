@@ -37,6 +37,7 @@ from scopegate.reason_code import ReasonCode
 
 NO_ROUTE = "no Route matched with those values"
 RETRY_AFTER_S = 5
+_REFUSALS_FROM = 400
 
 GUARDED = (
     EnvoyReason.HOST_MALFORMED,
@@ -98,14 +99,26 @@ def set_header(name: str, value: str) -> HeaderValueOption:
 
 
 def refused_on_arrival() -> AccessLogFilter:
-    """Refused before there was a request id: no HTTP, a head that is too large or too slow."""
-    return AccessLogFilter(or_filter=OrFilter(filters=[_has_id(not_=True), _cel(_BEFORE_IDS)]))
+    """Refused before there was a request id: no HTTP, a head that is too large or too slow.
+
+    What a request that was not refused costs is the look at its status.
+    """
+    without_id = AccessLogFilter(
+        or_filter=OrFilter(filters=[_has_id(not_=True), _cel(_BEFORE_IDS)])
+    )
+    return AccessLogFilter(and_filter=AndFilter(filters=[_is_refusal(), without_id]))
 
 
 def has_arrived() -> AccessLogFilter:
     """All other requests."""
-    filters = [_has_id(), _cel(f"!({_BEFORE_IDS})")]
-    return AccessLogFilter(and_filter=AndFilter(filters=filters))
+    with_id = AccessLogFilter(and_filter=AndFilter(filters=[_has_id(), _cel(f"!({_BEFORE_IDS})")]))
+    return AccessLogFilter(or_filter=OrFilter(filters=[_is_refusal(not_=True), with_id]))
+
+
+def _is_refusal(*, not_: bool = False) -> AccessLogFilter:
+    """Status 400 or more; a request that ended before its answer has none, which is 0."""
+    operator = ComparisonFilter.LE if not_ else ComparisonFilter.GE
+    return _compared(operator, _REFUSALS_FROM - 1 if not_ else _REFUSALS_FROM)
 
 
 def _has_id(*, not_: bool = False) -> AccessLogFilter:
@@ -197,7 +210,10 @@ def _flags(flags: Sequence[str]) -> AccessLogFilter:
 
 
 def _status(status: int, *, at_least: bool = False) -> AccessLogFilter:
-    operator = ComparisonFilter.GE if at_least else ComparisonFilter.EQ
+    return _compared(ComparisonFilter.GE if at_least else ComparisonFilter.EQ, status)
+
+
+def _compared(operator: ComparisonFilter.Op.ValueType, status: int) -> AccessLogFilter:
     # Envoy insists on a key under which the number could be overridden at run time.
     value = RuntimeUInt32(default_value=status, runtime_key="scopegate.local_reply_status")
     return AccessLogFilter(

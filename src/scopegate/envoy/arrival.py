@@ -34,7 +34,6 @@ _NAMES = "|".join(
         "authenticated-(?:groups|scope|userid)",
         "forwarded-(?:[^f].*|f(?:[^o].*)?|fo(?:[^r].*)?|for.+)",
         "real-ip",
-        "kong-request-id",
         "original-url|rewrite-url",
     )
 )
@@ -42,6 +41,9 @@ _NAMES = "|".join(
 STRIPPED_HEADERS = "|".join(
     (
         f"x-(?:{_NAMES})".replace("-", _SEPARATOR),
+        # In its own spelling it is ours by then.
+        "x[^a-z0-9-]kong[^a-z0-9]request[^a-z0-9]id",
+        "x-kong(?:[^a-z0-9-]request[^a-z0-9]|-request[^a-z0-9-])id",
         "x[^a-z0-9-]forwarded[^a-z0-9]for|x-forwarded[^a-z0-9-]for",
         "forwarded",
     )
@@ -50,9 +52,10 @@ STRIPPED_HEADERS = "|".join(
 
 def on_arrival(listener: ir.Listener) -> Iterator[HeaderMutation]:
     """The changes, in order."""
+    # First, since its parts are taken away with what clients send under such names.
+    yield from _new_request_id()
     ours = StringMatcher(safe_regex=regex(STRIPPED_HEADERS))
     yield HeaderMutation(remove_on_match=HeaderMutation.RemoveOnMatch(key_matcher=ours))
-    yield from _new_request_id()
     # The path is normalised by now, and not yet joined to the service's.
     yield HeaderMutation(append=set_header("X-Forwarded-Path", "%PATH(NQ:PATH)%"))
     yield HeaderMutation(append=set_header(PORT, "%DOWNSTREAM_LOCAL_PORT%"))
@@ -68,5 +71,3 @@ def _new_request_id() -> Iterator[HeaderMutation]:
         yield HeaderMutation(append=set_header(part, "%UNIQUE_ID%"))
     joined = "".join(f"%REQ({part}):8%" for part in parts)
     yield HeaderMutation(append=set_header(names.REQUEST_ID, joined))
-    for part in parts:
-        yield HeaderMutation(remove=part)

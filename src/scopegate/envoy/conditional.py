@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
 from envoy.extensions.filters.common.matcher.action.v3.skip_action_pb2 import SkipFilter
@@ -9,11 +11,13 @@ from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 impor
     DynamicMetadataInput,
 )
 from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Metadata
+from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from google.protobuf.message import Message
 from xds.core.v3.extension_pb2 import TypedExtensionConfig as XdsExtension
 from xds.type.matcher.v3.matcher_pb2 import Matcher
+from xds.type.matcher.v3.string_pb2 import StringMatcher as XdsStringMatcher
 
 from scopegate.envoy.messages import packed
 
@@ -32,14 +36,35 @@ def metadata_is(namespace: str, key: str, value: str) -> Message:
     return found
 
 
-def unless(condition: Message, filter_config: Message) -> ExtensionWithMatcher:
-    """The filter for all requests but those."""
-    skip = Matcher.OnMatch(action=XdsExtension(name="skip", typed_config=packed(SkipFilter())))
-    matcher = Matcher(
-        matcher_list=Matcher.MatcherList(
-            matchers=[Matcher.MatcherList.FieldMatcher(predicate=condition, on_match=skip)]
+def header_lacks(name: str, texts: Collection[str]) -> Message | None:
+    """A header that holds none of these, or is absent; None: every request's does."""
+    predicate = Matcher.MatcherList.Predicate
+    where = HttpRequestHeaderMatchInput(header_name=name)
+    found = [
+        predicate(
+            single_predicate=predicate.SinglePredicate(
+                input=XdsExtension(name="header", typed_config=packed(where)),
+                value_match=XdsStringMatcher(contains=text),
+            )
         )
-    )
+        for text in texts
+    ]
+    if not found:
+        return None
+    some = found[0]
+    if len(found) > 1:
+        some = predicate(or_matcher=predicate.PredicateList(predicate=found))
+    lacks: Message = predicate(not_matcher=some)
+    return lacks
+
+
+def unless(condition: Message | None, filter_config: Message) -> ExtensionWithMatcher:
+    """The filter for all requests but those; None: for none."""
+    skip = Matcher.OnMatch(action=XdsExtension(name="skip", typed_config=packed(SkipFilter())))
+    matcher = Matcher(on_no_match=skip)
+    if condition is not None:
+        field = Matcher.MatcherList.FieldMatcher(predicate=condition, on_match=skip)
+        matcher = Matcher(matcher_list=Matcher.MatcherList(matchers=[field]))
     return ExtensionWithMatcher(
         xds_matcher=matcher,
         extension_config=TypedExtensionConfig(name="filter", typed_config=packed(filter_config)),

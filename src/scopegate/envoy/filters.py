@@ -42,7 +42,7 @@ from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from scopegate.envoy import names
-from scopegate.envoy.conditional import metadata_is, unless
+from scopegate.envoy.conditional import header_lacks, metadata_is, unless
 from scopegate.envoy.messages import duration, packed
 from scopegate.envoy.route_matches import regex
 from scopegate.envoy.settings import EnvoySettings
@@ -122,7 +122,9 @@ def extensions(gateway: Gateway, settings: EnvoySettings) -> list[TypedExtension
         TypedExtensionConfig(name=names.ASK, typed_config=packed(head)),
         TypedExtensionConfig(name=names.ASK_BODY, typed_config=packed(body)),
         TypedExtensionConfig(name=names.APPLY, typed_config=packed(unless(_is_plain_yes(), apply))),
-        TypedExtensionConfig(name=names.COOKIES, typed_config=packed(cookies)),
+        TypedExtensionConfig(
+            name=names.COOKIES, typed_config=packed(unless(_has_no_mark(gateway.cookies), cookies))
+        ),
     ]
 
 
@@ -135,7 +137,7 @@ def extension_types() -> Mapping[str, str]:
         names.ASK: authz,
         names.ASK_BODY: authz,
         names.APPLY: conditional,
-        names.COOKIES: lua,
+        names.COOKIES: conditional,
     }
     return {name: f"type.googleapis.com/{kind}" for name, kind in kinds.items()}
 
@@ -150,6 +152,11 @@ def unasked() -> Mapping[str, Any]:
 def _is_plain_yes() -> Message:
     """Decided, by the policy service or by what was remembered, and nothing is left to apply."""
     return metadata_is(names.ANSWERS, dialogue.DECIDED, dialogue.YES)
+
+
+def _has_no_mark(cookies: Iterable[GatewayCookie]) -> Message | None:
+    """No cookie of the request can be one that the gateway sealed."""
+    return header_lacks("cookie", sorted({mark for each in cookies for mark in each.marks}))
 
 
 def _replay_limits(settings: EnvoySettings) -> str:

@@ -257,12 +257,15 @@ end
 
 -- ---------------------------------------------------------------------------- grants
 
+local NOTHING = {} -- shared, so that most grants need no table for what they lack
+
 local function words(text)
+  if text == "-" then
+    return NOTHING
+  end
   local list = {}
   for word in string.gmatch(text, "[^,]+") do
-    if word ~= "-" then
-      list[#list + 1] = word
-    end
+    list[#list + 1] = word
   end
   return list
 end
@@ -271,7 +274,10 @@ end
 local function grant_of(text)
   local till_s, tags, removed, at = string.match(text, "^(%d+) (%S+) (%S+)()")
   local grant = { till_s = tonumber(till_s), tags = words(tags), removed = words(removed) }
-  grant.names, grant.values = {}, {}
+  grant.names, grant.values = NOTHING, NOTHING
+  if at + 1 < #text then
+    grant.names, grant.values = {}, {}
+  end
   while at + 1 < #text do
     local name, size, from = string.match(text, "^ (%S+) (%d+) ()", at)
     at = from + tonumber(size)

@@ -1,6 +1,6 @@
 """The route table: one for all listeners, a tree of the beginnings of paths for each host.
 
-What it takes is what `ir/matching.py` says; ADR 36 says how. Source: contract admin-api.md §3
+What it takes is what `ir/matching.py` says; ADR 38 says how. Source: contract admin-api.md §3
 (match, after matching).
 """
 

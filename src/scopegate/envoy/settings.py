@@ -32,6 +32,6 @@ class EnvoySettings:
     stream_idle_timeout_ms: int = 3_600_000
     buffer_limit_bytes: int = 1024 * 1024
     revocations_path: str = "/dev/null"
-    replay_limit_entries: int = 20_000
-    replay_limit_bytes: int = 32 * 1024 * 1024
+    replay_limit_entries: int = 10_000
+    replay_limit_bytes: int = 16 * 1024 * 1024
     access_log_path: str | None = None

@@ -52,7 +52,12 @@ def satisfies(required: Iterable[str], found: Iterable[str]) -> bool:
     requirement does not ask.
     """
     present = frozenset(found)
-    return any(present.issuperset(entry) for entry in map(words, required) if entry)
+    return any(present.issuperset(entry) for entry in alternatives_of(required))
+
+
+def alternatives_of(required: Iterable[str]) -> tuple[frozenset[str], ...]:
+    """The entries of `required`, each as its words; those without words are left out."""
+    return tuple(frozenset(entry) for entry in map(words, required) if entry)
 
 
 def _text(value: Any) -> str | None:

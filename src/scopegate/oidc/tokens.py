@@ -45,6 +45,15 @@ class VerifiedToken:
     expires_at_s: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class SignedToken:
+    """A token of the right kind from the right signer. Nothing is said yet about its claims."""
+
+    claims: Claims = field(repr=False)
+    header: Mapping[str, Any]
+    jwk: Jwk | None
+
+
 def verify_access_token(
     token: str, rules: AccessTokenRules, keys: KeySet, now_s: float
 ) -> VerifiedToken:
@@ -52,11 +61,30 @@ def verify_access_token(
 
     Raises TokenRefused; among it NotJwt (opaque to us) and UnknownKey (worth a rediscovery).
     """
+    return accept_access_token(signed_access_token(token, rules, keys), rules, now_s)
+
+
+def signed_access_token(token: str, rules: AccessTokenRules, keys: KeySet) -> SignedToken:
+    """Form, kind and signer of an access token: what does not change while rules and keys stay.
+
+    Raises TokenRefused, as `verify_access_token`.
+    """
     jws = parse_jws(token)
     check_is_access_token(jws, from_token_endpoint=rules.from_token_endpoint)
     jwk = _check_signer(jws, rules, keys, "access token")
-    check_access_token_claims(jws, rules, now_s)
-    return _accepted(jws, jwk)
+    return SignedToken(jws.claims, jws.header, jwk)
+
+
+def accept_access_token(
+    signed: SignedToken, rules: AccessTokenRules, now_s: float
+) -> VerifiedToken:
+    """The claims of an access token whose signer is known, under the same rules, now.
+
+    Raises TokenRefused.
+    """
+    check_access_token_claims(signed.claims, rules, now_s)
+    expires_at_s = numeric_date(signed.claims.get("exp"))
+    return VerifiedToken(signed.claims, signed.header, signed.jwk, expires_at_s)
 
 
 def verify_id_token(token: str, rules: IdTokenRules, keys: KeySet, now_s: float) -> VerifiedToken:
@@ -76,7 +104,7 @@ def read_access_token(token: str, rules: AccessTokenRules, now_s: float) -> Veri
     jws = parse_jws(token)
     check_is_access_token(jws, from_token_endpoint=True)
     check_issuer(jws.claims, rules, "access token")
-    check_access_token_claims(jws, rules, now_s)
+    check_access_token_claims(jws.claims, rules, now_s)
     return _accepted(jws, None)
 
 

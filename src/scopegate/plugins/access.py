@@ -52,13 +52,15 @@ class Request:
     service_name: str = ""
     body: bytes = field(default=b"", repr=False)
     body_state: Body = Body.NOT_READ
+    _values: Mapping[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # The first of a name, as far as there are two.
+        object.__setattr__(self, "_values", dict(reversed(self.headers)))
 
     def header(self, name: str) -> str | None:
         """The value of a header (lower-case name); of a repeated one Envoy joined the values."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        return self._values.get(name)
 
 
 @dataclass(frozen=True, slots=True)

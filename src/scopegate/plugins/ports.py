@@ -1,12 +1,15 @@
-"""What plugins need from outside: network, clock, chance, memory shared by the workers."""
+"""What plugins need from outside: network, clock, chance, memory shared by the workers, memory of
+the worker.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from scopegate.oidc.http import HttpClient
+from scopegate.session.remembered import Remembered
 from scopegate.session.revocations import Revocations
 from scopegate.session.shared_state import SharedState
 from scopegate.session.single_flight import FlightsUnderWay
@@ -36,3 +39,4 @@ class Ports:
     now: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     refreshes: FlightsUnderWay
+    remembered: Remembered = field(default_factory=Remembered)

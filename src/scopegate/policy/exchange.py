@@ -6,21 +6,35 @@ clients send before anything else, so what arrives here is Envoy's.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from scopegate.ir import policy_dialogue as dialogue
 from scopegate.ir.replay import GRANT
 from scopegate.plugins.access import Body, Continue, Header, Request
 
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5 allows the tab
+# In UTF-8 each is one byte, and no other character has it. RFC 9110 §5.5 allows the tab.
+_CONTROLS = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
 _ENVOYS_OWN = (b"x-scopegate-", b"x-envoy-")
 _FAILURES_FROM = 500
-_NOT_THE_CLIENTS = frozenset({b"host", b"content-length"})
+_KNOWN_NAMES = {
+    name.encode("ascii"): name
+    for name in (
+        *("host", "content-length"),  # what Envoy says to us, and not the client's
+        *(dialogue.PHASE, dialogue.POLICY, dialogue.ROUTE, dialogue.SERVICE),
+        *(dialogue.CLIENT_IP, dialogue.SCHEME, dialogue.BODY_IS_CUT),
+    )
+}
 
 WireHeader = tuple[bytes, bytes]
+
+_NO_BODY: WireHeader = (b"content-length", b"0")
+_YES, _YES_CHANGED = (
+    (dialogue.DECIDED.encode("ascii"), yes.encode("ascii"))
+    for yes in (dialogue.YES, dialogue.YES_CHANGED)
+)
 
 
 class MalformedQuestion(Exception):
@@ -50,7 +64,10 @@ def read_question(scope: Mapping[str, Any], body: bytes) -> Question:
     headers: list[Header] = []
     for name, value in scope["headers"]:
         text = value.decode("latin-1")
-        if name.startswith(_ENVOYS_OWN) or name in _NOT_THE_CLIENTS:
+        known = _KNOWN_NAMES.get(name)
+        if known is not None:
+            own[known] = text
+        elif name.startswith(_ENVOYS_OWN):
             own[name.decode("latin-1")] = text
         else:
             headers.append((name.decode("latin-1"), text))
@@ -79,6 +96,7 @@ def read_question(scope: Mapping[str, Any], body: bytes) -> Question:
         raise MalformedQuestion(f"no {missing.args[0]!r} in the question") from None
 
 
+@lru_cache(maxsize=4096)  # routes and services of the configuration
 def _id_and_name(text: str) -> tuple[str, str]:
     """Of a route or service; each "" where there is none."""
     id_, _, name = text.partition(" ")
@@ -104,7 +122,7 @@ def _body_state(phase: str, own: Mapping[str, str]) -> Body:
 
 def undecided() -> Answer:
     """`Ask again with the body`: without the mark `decided` Envoy's second filter asks."""
-    return Answer(200, ((b"content-length", b"0"),))
+    return Answer(200, (_NO_BODY,))
 
 
 def let_through(outcome: Continue, grant: str | None = None) -> Answer:
@@ -112,17 +130,19 @@ def let_through(outcome: Continue, grant: str | None = None) -> Answer:
 
     `grant`: lets Envoy give the same yes again (`ir/replay.py`).
     """
-    headers: list[WireHeader] = [(b"content-length", b"0")]
     changes = list(_changes(outcome))
-    yes = dialogue.YES_CHANGED if changes else dialogue.YES
-    headers += _encoded([(dialogue.DECIDED, yes), *outcome.set_headers, *changes])
+    yes = _YES_CHANGED if changes else _YES
+    headers: list[WireHeader] = [_NO_BODY, yes, *_encoded(outcome.set_headers), *_encoded(changes)]
     if grant is not None:
         headers += _encoded([(GRANT, grant)])
-    set_names = {name for name, _ in outcome.set_headers}
-    # A name that is set replaces the client's; removing it as well would take ours away.
-    remove = [name for name in outcome.remove_headers if name not in set_names]
-    if remove:
-        headers += _encoded([(dialogue.REMOVE, ",".join(remove))])
+    if outcome.remove_headers:
+        set_names = {name for name, _ in outcome.set_headers}
+        # A name that is set replaces the client's; removing it as well would take ours away.
+        remove = [name for name in outcome.remove_headers if name not in set_names]
+        if remove:
+            headers += _encoded([(dialogue.REMOVE, ",".join(remove))])
+    if not outcome.response_headers:
+        return Answer(200, tuple(headers))
     headers += _encoded(outcome.response_headers)
     if any(name == "set-cookie" for name, _ in outcome.response_headers):
         # The answer is the upstream's, and may be for everybody; a cookie in it never is, and a
@@ -169,7 +189,8 @@ def _encoded(headers: Iterable[Header]) -> list[WireHeader]:
     """
     encoded: list[WireHeader] = []
     for name, value in headers:
-        if _CONTROL.search(value):
+        octets = value.encode()
+        if len(octets.translate(None, _CONTROLS)) != len(octets):
             raise ValueError(f"a control character in the value of {name}")
-        encoded.append((name.encode("latin-1"), value.encode("utf-8")))
+        encoded.append((name.encode("latin-1"), octets))
     return encoded

@@ -6,6 +6,7 @@ plugins, which quote claims but never a credential.
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any, Protocol
 
@@ -30,6 +31,7 @@ class Log(Protocol):
     def info(self, event: str, **fields: Any) -> Any: ...
     def warning(self, event: str, **fields: Any) -> Any: ...
     def error(self, event: str, **fields: Any) -> Any: ...
+    def is_enabled_for(self, level: int) -> bool: ...
 
 
 class Counters(Protocol):
@@ -47,6 +49,7 @@ class Journal:
 
     def __init__(self, log: Log, counters: Counters) -> None:
         self._log = log
+        self._tells_yes = log.is_enabled_for(logging.DEBUG)
         self._counters = counters
 
     @staticmethod
@@ -74,6 +77,8 @@ class Journal:
         )
         for line in outcome.log:
             self._write(line, request, plugin_id)
+        if not (self._tells_yes or isinstance(outcome, Refusal)):
+            return
         fields: dict[str, Any] = {"reason": outcome.reason, "policy": policy_id}
         if outcome.subject is not None:
             fields["subject"] = outcome.subject

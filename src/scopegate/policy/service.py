@@ -6,7 +6,6 @@ exception and every timeout becomes a refusal with a reason (fail closed).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -23,9 +22,10 @@ from scopegate.plugins.access import (
 from scopegate.policy import exchange, pages
 from scopegate.policy.grants import NONE, Grants
 from scopegate.policy.journal import Journal
-from scopegate.policy.library import PolicyLibrary, PolicyUnusable, PreparedPolicy, PreparedStep
+from scopegate.policy.library import PolicyLibrary, PolicyUnusable, PreparedStep
 from scopegate.policy.merging import merge
 from scopegate.policy.reasons import PolicyReason
+from scopegate.policy.time_limit import within
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -75,7 +75,7 @@ class PolicyService:
                 raise exchange.MalformedQuestion("the body is over the limit")
             question = exchange.read_question(scope, body)
             policy_id, request = question.policy_id, question.request
-            step, outcome = await self._decide(await self._library.get(policy_id), request)
+            step, outcome = await within(self._limit_s, self._decide(policy_id, request))
         except PolicyUnusable as problem:
             outcome = Refusal(
                 503, PolicyReason.POLICY_UNUSABLE, str(problem), UNEXPECTED, retry_after_s=1
@@ -102,19 +102,18 @@ class PolicyService:
         return answer
 
     async def _decide(
-        self, policy: PreparedPolicy, request: Request
+        self, policy_id: str, request: Request
     ) -> tuple[PreparedStep | None, Outcome]:
         """The first step that does not continue decides; the changes of all others add up."""
         allowed: Continue | None = None
         step: PreparedStep | None = None
-        async with asyncio.timeout(self._limit_s):
-            for step in policy:
-                outcome = await step.step.access(request)
-                if isinstance(outcome, NeedBody) and request.body_state is not Body.NOT_READ:
-                    raise RuntimeError("a step asks for a body that it was given")
-                if not isinstance(outcome, Continue):
-                    return step, outcome
-                allowed = outcome if allowed is None else merge(allowed, outcome)
+        for step in await self._library.get(policy_id):
+            outcome = await step.step.access(request)
+            if isinstance(outcome, NeedBody) and request.body_state is not Body.NOT_READ:
+                raise RuntimeError("a step asks for a body that it was given")
+            if not isinstance(outcome, Continue):
+                return step, outcome
+            allowed = outcome if allowed is None else merge(allowed, outcome)
         return step, allowed or Continue()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

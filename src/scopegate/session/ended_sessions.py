@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 
+from scopegate.session.remembered import Remembered
 from scopegate.session.revocations import Revocations
 from scopegate.session.sealing import associated
 from scopegate.session.session import LATE_ANSWER_S, RENEWED_GRACE_S, Session
@@ -19,6 +20,7 @@ FOREVER_S = 10 * 365 * 86400
 SUPERSEDED_LIMIT_S = 31 * 86400
 """How long a superseded generation is remembered at most."""
 _MARGIN_S = 60
+_KEYS_BYTES = 500
 _TAG_DIGITS = 32
 
 
@@ -29,9 +31,12 @@ class EndedSessions:
     the same cookie may have longer clocks than the one that ended it.
     """
 
-    def __init__(self, state: SharedState, revocations: Revocations) -> None:
+    def __init__(
+        self, state: SharedState, revocations: Revocations, remembered: Remembered | None = None
+    ) -> None:
         self._state = state
         self._revocations = revocations
+        self._remembered = remembered
 
     async def end(self, session: Session, now_s: int) -> None:
         """End the session in every generation, at once."""
@@ -55,8 +60,8 @@ class EndedSessions:
         A cookie that was written just before the renewal may have come to the browser after the
         renewed one, in a slow answer, and have taken its place. So it stays good.
         """
-        end_key, generation_key = _end_key(session), _generation_key(session)
-        found = await self._state.get_many((end_key, generation_key))
+        keys = end_key, generation_key = self._keys(session)
+        found = await self._state.get_many(keys)
         if end_key in found:
             return True
         ends_at = found.get(generation_key)
@@ -65,10 +70,20 @@ class EndedSessions:
         renewed_at_s = int(ends_at) - RENEWED_GRACE_S
         return session.last_used_at_s < renewed_at_s - LATE_ANSWER_S
 
+    def revocation_tags(self, session: Session) -> tuple[str, str]:
+        """What is published when the session ends, and when this generation is superseded."""
+        end_key, generation_key = self._keys(session)
+        return _tag(end_key), _tag(generation_key)
 
-def revocation_tags(session: Session) -> tuple[str, str]:
-    """What is published when the session ends, and when this generation of it is superseded."""
-    return _tag(_end_key(session)), _tag(_generation_key(session))
+    def _keys(self, session: Session) -> tuple[str, str]:
+        """Under which the ends of the session and of its generation stand."""
+        of = (self, session.id, session.generation)
+        keys: tuple[str, str] | None = self._remembered.get(of) if self._remembered else None
+        if keys is None:
+            keys = _end_key(session), _generation_key(session)
+            if self._remembered:
+                self._remembered.put(of, keys, _KEYS_BYTES)
+        return keys
 
 
 def ended_ttl_s(session: Session, now_s: int) -> float:

@@ -64,6 +64,10 @@ class RingKey:
         if len(self.root) < ROOT_BYTES:
             raise ValueError(f"root: {len(self.root)} bytes; it must have at least {ROOT_BYTES}")
 
+    def is_over(self, now_s: int) -> bool:
+        """Whether it opens nothing any more."""
+        return self.not_after_s is not None and now_s >= self.not_after_s
+
 
 def root_from_secret(secret: str) -> bytes:
     """The root for a configured `session_secret`.
@@ -149,6 +153,13 @@ class KeyRing:
         self, sealed: str, purpose: Purpose, associated_data: bytes, *, now_s: int
     ) -> bytes | None:
         """The plaintext, or None: changed, cut, of another purpose, other data, or a dead key."""
+        opened = self.unseal_with(sealed, purpose, associated_data, now_s=now_s)
+        return None if opened is None else opened[0]
+
+    def unseal_with(
+        self, sealed: str, purpose: Purpose, associated_data: bytes, *, now_s: int
+    ) -> tuple[bytes, RingKey] | None:
+        """The same, and the key that opened it."""
         if len(sealed) > SEALED_LIMIT_CHARS:
             return None
         message = decode_base64url(sealed)
@@ -159,12 +170,11 @@ class KeyRing:
             return None
         # The header decides the key, so a changed hint or salt fails like a changed body does.
         for hint, key in self._keys:
-            is_over = key.not_after_s is not None and now_s >= key.not_after_s
-            if is_over or hint != _hint_of(header):
+            if key.is_over(now_s) or hint != _hint_of(header):
                 continue
             cipher, nonce = _cipher(key.root, header, purpose)
             try:
-                return cipher.decrypt(nonce, body, associated_data)
+                return cipher.decrypt(nonce, body, associated_data), key
             except InvalidTag:
                 continue
         return None

@@ -157,7 +157,7 @@ def check_clocks(session: Session, timeouts: Timeouts, now_s: int) -> ClockState
     the renewal's, and bring the generation back that is about to end.
     Source: contract openid-connect.md §10.
     """
-    for clock, left_s in clocks_left_s(session, timeouts, now_s).items():
+    for clock, left_s in _clocks_left_s(session, timeouts, now_s):
         if left_s <= 0:
             return ClockState(expired=clock, needs_touch=False, needs_renewal=False)
     touch_after_s = min(TOUCH_AFTER_S, timeouts.idling_s / 4)
@@ -178,16 +178,21 @@ def clocks_left_s(session: Session, timeouts: Timeouts, now_s: int) -> dict[Cloc
     The absolute clock that was on when the session began stays on: several configurations may take
     one cookie, and how long it can open must not rest on who asks.
     """
-    clocks = (
-        (Clock.ABSOLUTE, session.created_at_s, timeouts.absolute_s),
-        (Clock.ROLLING, session.issued_at_s, timeouts.rolling_s),
-        (Clock.IDLING, session.last_used_at_s, timeouts.idling_s),
-    )
-    left_s = {clock: since_s + limit_s - now_s for clock, since_s, limit_s in clocks if limit_s}
-    if session.ends_at_s is not None:
-        begun_with_s = session.ends_at_s - now_s
-        absolute_s = left_s.pop(Clock.ABSOLUTE, begun_with_s)
-        left_s = {Clock.ABSOLUTE: min(absolute_s, begun_with_s), **left_s}
+    return dict(_clocks_left_s(session, timeouts, now_s))
+
+
+def _clocks_left_s(session: Session, timeouts: Timeouts, now_s: int) -> list[tuple[Clock, float]]:
+    left_s: list[tuple[Clock, float]] = []
+    ends_at_s: float | None = session.ends_at_s
+    if timeouts.absolute_s:
+        absolute_s = session.created_at_s + timeouts.absolute_s
+        ends_at_s = absolute_s if ends_at_s is None else min(absolute_s, ends_at_s)
+    if ends_at_s is not None:
+        left_s.append((Clock.ABSOLUTE, ends_at_s - now_s))
+    if timeouts.rolling_s:
+        left_s.append((Clock.ROLLING, session.issued_at_s + timeouts.rolling_s - now_s))
+    if timeouts.idling_s:
+        left_s.append((Clock.IDLING, session.last_used_at_s + timeouts.idling_s - now_s))
     return left_s
 
 
@@ -196,16 +201,21 @@ def unchanged_until_s(session: Session, timeouts: Timeouts) -> float:
 
     The first of: a clock runs out, the renewal is due, the use is to be written down.
     """
-    now_s = session.last_used_at_s
-    ends_s = [now_s + left_s for left_s in clocks_left_s(session, timeouts, now_s).values()]
     touch_after_s = min(TOUCH_AFTER_S, timeouts.idling_s / 4)
+    touch_at_s = session.last_used_at_s + touch_after_s
     renewal_at_s = session.issued_at_s + timeouts.rolling_s * 3 / 4
-    if timeouts.rolling_s > 0:
-        ends_s.append(renewal_at_s)
-    touch_at_s = now_s + touch_after_s
     renews_soon = timeouts.rolling_s > 0 and touch_at_s >= renewal_at_s - touch_after_s
     if timeouts.idling_s > 0 and not renews_soon:
-        ends_s.append(touch_at_s)
+        return min(good_until_s(session, timeouts), touch_at_s)
+    return good_until_s(session, timeouts)
+
+
+def good_until_s(session: Session, timeouts: Timeouts) -> float:
+    """Unix seconds until which every clock is good and no renewal is due."""
+    now_s = session.last_used_at_s
+    ends_s = [now_s + left_s for left_s in clocks_left_s(session, timeouts, now_s).values()]
+    if timeouts.rolling_s > 0:
+        ends_s.append(session.issued_at_s + timeouts.rolling_s * 3 / 4)
     return min(ends_s, default=math.inf)
 
 

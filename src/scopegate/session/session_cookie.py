@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from scopegate.session.cookies import (
     CookieSettings,
@@ -19,10 +19,12 @@ from scopegate.session.cookies import (
     set_chunked,
 )
 from scopegate.session.reasons import SessionReason
+from scopegate.session.remembered import Remembered
 from scopegate.session.sealing import (
     KeyRing,
     Purpose,
     RandomBytes,
+    RingKey,
     TooLargeToSeal,
     associated,
 )
@@ -37,6 +39,8 @@ from scopegate.session.session import (
 )
 
 _MARK_BYTES = 32
+_BYTES_PER_CHARACTER = 3
+"""What a remembered cookie takes: itself, and the tokens in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +49,14 @@ class OpenSession:
 
     needs_saving   write the cookie again, touched or renewed as `clocks` says; also true when a
                    former key sealed it, so that sessions move to the current one
+    is_touched     the use is written down and nothing else: the cookie that was brought stays as
+                   good as it was
     """
 
     session: Session
     clocks: ClockState
     needs_saving: bool
+    is_touched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,22 @@ class NoSession:
     """The request has no session. `reason` None: it brings no cookie either."""
 
     reason: SessionReason | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What a sealed text holds, and the key that opened it.
+
+    mark         of what the cookie is bound to
+    is_unbound   that is nothing
+    is_current   the ring's current key sealed it
+    """
+
+    session: Session
+    mark: bytes = field(repr=False)
+    is_unbound: bool
+    key: RingKey = field(repr=False)
+    is_current: bool
 
 
 class SessionCookie:
@@ -70,13 +93,18 @@ class SessionCookie:
         timeouts: Timeouts,
         audience: str,
         binding: str,
+        remembered: Remembered | None = None,
     ) -> None:
-        """`binding` names all that a session rests on besides; a session of another never opens."""
+        """`binding` names all that a session rests on besides; a session of another never opens.
+
+        `remembered`: what was opened is not opened again; None: it is.
+        """
+        self._remembered = remembered
+        self._associated_data = associated(settings.name, audience, binding)
         self._ring = ring
         self._settings = settings
         self._timeouts = timeouts
         self._audience = audience
-        self._binding = binding
 
     def open(
         self, cookie_header: str | None, *, bound: Mapping[str, str], now_s: int
@@ -89,11 +117,11 @@ class SessionCookie:
         sealed = read_chunked(cookie_header, self._settings.name)
         if sealed is None:
             return NoSession(None)
-        unsealed = self._unsealed(sealed, bound, now_s)
-        if unsealed is None:
+        opened = self._opened(sealed, now_s)
+        if opened is None:
             return NoSession(SessionReason.SESSION_NOT_AUTHENTIC)
-        session, is_bound_here = unsealed
-        if not is_bound_here:
+        session = opened.session
+        if not _is_bound(opened, bound):
             return NoSession(SessionReason.SESSION_BOUND_ELSEWHERE)
         clocks = check_clocks(session, self._timeouts, now_s)
         if clocks.expired is not None:
@@ -101,9 +129,8 @@ class SessionCookie:
         return OpenSession(
             session=session,
             clocks=clocks,
-            needs_saving=clocks.needs_touch
-            or clocks.needs_renewal
-            or not self._ring.is_current(sealed),
+            needs_saving=clocks.needs_touch or clocks.needs_renewal or not opened.is_current,
+            is_touched=clocks.needs_touch and not clocks.needs_renewal and opened.is_current,
         )
 
     def authentic(
@@ -115,24 +142,31 @@ class SessionCookie:
         them. Raises CookieRepeated.
         """
         sealed = read_chunked(cookie_header, self._settings.name)
-        unsealed = self._unsealed(sealed, bound, now_s) if sealed is not None else None
-        if unsealed is None:
+        opened = self._opened(sealed, now_s) if sealed is not None else None
+        if opened is None:
             return None
-        session, is_bound_here = unsealed
-        return session if is_bound_here else replace(session, tokens=Tokens())
+        session = opened.session
+        return session if _is_bound(opened, bound) else replace(session, tokens=Tokens())
 
-    def _unsealed(
-        self, sealed: str, bound: Mapping[str, str], now_s: int
-    ) -> tuple[Session, bool] | None:
-        """The session, and whether `bound` is what it was saved with."""
-        plaintext = self._ring.unseal(sealed, Purpose.SESSION, self._associated_data, now_s=now_s)
-        if plaintext is None:
+    def _opened(self, sealed: str, now_s: int) -> _Opened | None:
+        """What the text holds; opened once in a while (docs/adr/0037)."""
+        key = (self, sealed)
+        opened: _Opened | None = self._remembered.get(key) if self._remembered else None
+        if opened is not None and not opened.key.is_over(now_s):
+            return opened
+        found = self._ring.unseal_with(sealed, Purpose.SESSION, self._associated_data, now_s=now_s)
+        if found is None:
             return None
+        plaintext, ring_key = found
         session = decode_session(plaintext[_MARK_BYTES:])
         if session is None:
             return None
         mark = plaintext[:_MARK_BYTES]
-        return session, hmac.compare_digest(mark, _mark(session, bound))
+        is_unbound = hmac.compare_digest(mark, _mark(session, {}))
+        opened = _Opened(session, mark, is_unbound, ring_key, self._ring.is_current(sealed))
+        if self._remembered:
+            self._remembered.put(key, opened, len(sealed) * _BYTES_PER_CHARACTER)
+        return opened
 
     def save(
         self,
@@ -168,9 +202,12 @@ class SessionCookie:
         """
         return expire_chunked(self._settings, cookie_header, https=https)
 
-    @property
-    def _associated_data(self) -> bytes:
-        return associated(self._settings.name, self._audience, self._binding)
+
+def _is_bound(opened: _Opened, bound: Mapping[str, str]) -> bool:
+    """Whether `bound` is what the cookie was saved with."""
+    if not bound:
+        return opened.is_unbound
+    return hmac.compare_digest(opened.mark, _mark(opened.session, bound))
 
 
 def _mark(session: Session, bound: Mapping[str, str]) -> bytes:

@@ -2,7 +2,8 @@
 
 Statements take some ten microseconds each, in a thread of their own: a disk that hangs costs the
 requests that need it two seconds, then nothing, and no other request anything. A writer that finds
-another at work gives the thread back while it waits. Source: https://sqlite.org/wal.html
+another at work gives the thread back while it waits. What was read is known without the thread
+until somebody writes (`known_entries`). Source: https://sqlite.org/wal.html
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import sqlite3
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from scopegate.session.disk_thread import DiskHangs, DiskThread
+from scopegate.session.known_entries import CREATE as CREATE_CHANGES
+from scopegate.session.known_entries import KnownEntries, Look
 from scopegate.session.shared_state import SharedStateUnavailable, check_entry
+from scopegate.session.wal_index import WalIndex
 
 WAIT_LIMIT_S = 0.5
 HANG_LIMIT_S = 2.0
@@ -34,13 +39,13 @@ CREATE TABLE IF NOT EXISTS entry (
 ) WITHOUT ROWID
 """
 _CREATE_INDEX = "CREATE INDEX IF NOT EXISTS entry_expires_at_s ON entry (expires_at_s)"
-_GET = "SELECT value FROM entry WHERE key = ? AND expires_at_s > ?"
 _PUT = """
 INSERT INTO entry (key, value, expires_at_s) VALUES (?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at_s = excluded.expires_at_s
 """
 _PUT_IF_ABSENT = f"{_PUT} WHERE entry.expires_at_s <= ?"
-_DELETE = "DELETE FROM entry WHERE key = ?"
+# Its time is over: a change that others learn of, and a row that is purged.
+_DELETE = "UPDATE entry SET value = x'', expires_at_s = 0 WHERE key = ?"
 _PURGE = """
 DELETE FROM entry WHERE key IN (SELECT key FROM entry WHERE expires_at_s <= ? LIMIT ?)
 """
@@ -53,7 +58,8 @@ class SqliteState:
         """Nothing is opened yet. `now_s`: wall clock, since other processes read the times."""
         self._path = path
         self._now_s = now_s
-        self._open: tuple[sqlite3.Connection, _FileId | None] | None = None
+        self._open: _Open | None = None
+        self._known = KnownEntries(None)
         self._purged_at_s = now_s()
         self._disk = DiskThread(HANG_LIMIT_S)
         self._is_closed = False
@@ -64,13 +70,19 @@ class SqliteState:
     async def get_many(self, keys: Sequence[str]) -> Mapping[str, bytes]:
         for key in keys:
             check_entry(key)
-
-        def get(connection: sqlite3.Connection) -> dict[str, bytes]:
+        known = None if self._is_closed else self._known.get(keys)
+        if known is not None:
             now_s = self._now_s()
-            rows = {key: connection.execute(_GET, (key, now_s)).fetchone() for key in keys}
-            return {key: bytes(row[0]) for key, row in rows.items() if row}
+        else:
 
-        return await self._run(get)
+            def look(connection: sqlite3.Connection) -> tuple[KnownEntries, Look, float]:
+                assert self._open is not None
+                return self._open.known, self._open.known.look(connection, keys), self._now_s()
+
+            self._known, looked, now_s = await self._run(look)
+            self._known.take(looked)
+            known = looked.entries
+        return {key: entry[0] for key, entry in known.items() if entry and entry[1] > now_s}
 
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:
         check_entry(key, value, ttl_s)
@@ -138,7 +150,7 @@ class SqliteState:
 
     def _connection(self) -> sqlite3.Connection:
         # A file that was replaced under us would part us from the other workers.
-        if self._open is not None and self._open[1] != _file_id(self._path):
+        if self._open is not None and self._open.file_id != _file_id(self._path):
             self._let_go()
         if self._open is None:
             _create_private(self._path)
@@ -149,12 +161,13 @@ class SqliteState:
             except BaseException:
                 connection.close()
                 raise
-            self._open = (connection, file_id)
-        return self._open[0]
+            self._open = _Open(connection, file_id, KnownEntries(_index_of(self._path)))
+        return self._open.connection
 
     def _let_go(self) -> None:
         if self._open is not None:
-            self._open[0].close()
+            self._open.connection.close()
+            self._open.known.close()
             self._open = None
 
     def _purge(self, connection: sqlite3.Connection) -> None:
@@ -174,6 +187,23 @@ def _is_busy(error: Exception) -> bool:
 
 
 _FileId = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """An open file, and what was read through this connection."""
+
+    connection: sqlite3.Connection
+    file_id: _FileId | None
+    known: KnownEntries
+
+
+def _index_of(path: Path) -> WalIndex | None:
+    """None where it cannot be mapped: then every question is for the file."""
+    try:
+        return WalIndex(path)
+    except (OSError, ValueError):
+        return None
 
 
 def _file_id(path: Path) -> _FileId | None:
@@ -205,3 +235,5 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(_CREATE)
     connection.execute(_CREATE_INDEX)
+    for statement in CREATE_CHANGES:
+        connection.execute(statement)

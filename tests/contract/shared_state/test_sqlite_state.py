@@ -6,10 +6,14 @@ import sqlite3
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from scopegate.session.disk_thread import DiskHangs, DiskThread
+from scopegate.session.known_entries import BELIEVED_S
 from scopegate.session.shared_state import SharedStateUnavailable
 from scopegate.session.sqlite_state import HANG_LIMIT_S, SqliteState
 from unit.session.examples import until
@@ -292,3 +296,160 @@ async def test_an_asker_that_goes_away_takes_nothing_from_the_others(path: Path)
     assert answers[1::2] == [b"value"] * 10
     assert await state.get("key") == b"value"
     await state.close()
+
+
+WRITER = """
+import asyncio, sys, time
+from pathlib import Path
+from scopegate.session.sqlite_state import SqliteState
+
+async def main():
+    state = SqliteState(Path(sys.argv[1]), time.time)
+    for line in sys.stdin:
+        call, key = line.split()
+        if call == "delete":
+            await state.delete(key)
+        elif call == "put":
+            await state.put(key, b"there", 60)
+        else:
+            assert await state.put_if_absent(key, b"there", 60)
+        print("done", flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A line for each time that a thread was asked."""
+    lines: list[str] = []
+    run = DiskThread.run
+
+    async def counted(self: DiskThread, work: Callable[[], Any]) -> Any:
+        lines.append("asked")
+        return await run(self, work)
+
+    monkeypatch.setattr(DiskThread, "run", counted)
+    return lines
+
+
+async def test_what_another_process_writes_is_seen_at_once_by_who_knew_what_was_there(
+    path: Path,
+) -> None:
+    state = open_state(path)
+    writer = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", WRITER, str(path)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert writer.stdin and writer.stdout
+    for number in range(300):
+        call = ("put", "put_if_absent", "delete")[number % 3]
+        key = f"key{number}"
+        before, after = (b"here", None) if call == "delete" else (None, b"there")
+        if before is not None:
+            await state.put(key, before, 60)
+        assert await state.get(key) == before
+        assert await state.get(key) == before
+        writer.stdin.write(f"{call} {key}\n".encode())
+        assert await writer.stdout.readline() == b"done\n"
+        assert await state.get(key) == after
+    writer.stdin.close()
+    await writer.wait()
+    await state.close()
+
+
+async def test_what_is_known_costs_no_thread_until_somebody_writes(
+    path: Path, asked: list[str]
+) -> None:
+    here, there = open_state(path), open_state(path)
+    await here.put("key", b"value", 60)
+    for _ in range(20):
+        assert await there.get_many(["key", "none"]) == {"key": b"value"}
+    assert len(asked) <= 3
+    await here.put("other", b"value", 60)
+    asked.clear()
+    for _ in range(20):
+        assert await there.get_many(["key", "none"]) == {"key": b"value"}
+    assert 1 <= len(asked) <= 2
+    await here.close()
+    await there.close()
+
+
+async def test_what_is_known_is_looked_after_each_second(path: Path, asked: list[str]) -> None:
+    state = open_state(path)
+    assert await state.get("key") is None
+    await asyncio.sleep(BELIEVED_S)
+    asked.clear()
+    assert await state.get("key") is None
+    assert asked
+    await state.close()
+
+
+async def test_known_entries_have_an_end_too(path: Path) -> None:
+    now_s = 1000.0
+    state = SqliteState(path, lambda: now_s)
+    await state.put("key", b"value", 10)
+    assert await state.get("key") == b"value"
+    now_s += 10
+    assert await state.get("key") is None
+    await state.close()
+
+
+async def test_whoever_looks_again_after_a_thousand_writes_forgets_all(path: Path) -> None:
+    here, there = open_state(path), open_state(path)
+    assert await here.get("key0") is None
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN")
+    for number in range(2000):
+        other.execute("INSERT INTO entry VALUES (?, x'01', ?)", (f"key{number}", time.time() + 60))
+    other.execute("COMMIT")
+    (kept,) = other.execute("SELECT count(*) FROM change").fetchone()
+    other.close()
+    assert kept == 1000
+    assert await here.get("key1999") == b"\x01"
+    assert await here.get("key0") == b"\x01"
+    await here.close()
+    await there.close()
+
+
+async def test_without_the_index_every_question_is_for_the_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[str]
+) -> None:
+    def absent(_: Path) -> None:
+        raise OSError("no memory")
+
+    monkeypatch.setattr("scopegate.session.sqlite_state.WalIndex", absent)
+    state = open_state(path)
+    for _ in range(5):
+        assert await state.get("key") is None
+    assert len(asked) == 5
+    await state.close()
+
+
+@pytest.mark.usefixtures("short_limit")
+async def test_what_is_known_outlives_a_disk_that_hangs_by_a_second_at_most(path: Path) -> None:
+    state = open_state(path)
+    assert await state.get("key") is None
+    answers = threading.Event()
+    hanging = asyncio.ensure_future(state._disk.run(lambda: answers.wait(60)))
+    assert await state.get("key") is None
+    await asyncio.sleep(BELIEVED_S)
+    with pytest.raises(SharedStateUnavailable, match="hangs"):
+        await state.get("key")
+    with pytest.raises(DiskHangs):
+        await hanging
+    answers.set()
+    await until_good(state)
+    await state.close()
+
+
+async def test_no_state_of_a_process_takes_the_locks_of_another(path: Path) -> None:
+    """Closing any descriptor of the index would, and the next process would begin it anew."""
+    here, there = open_state(path), open_state(path)
+    await here.put("key", b"value", 60)
+    assert await there.get("key") == b"value"
+    await here.close()
+    locks = Path("/proc/locks").read_text()
+    assert f":{Path(f'{path}-shm').stat().st_ino} " in locks
+    await there.close()

@@ -65,17 +65,45 @@ async def test_a_login_is_not_lasting_but_its_session_is(world: World) -> None:
     assert len(set(found.tags)) == 2
 
 
-async def test_a_session_whose_cookie_is_written_anew_is_asked_about(world: World) -> None:
+async def test_who_does_not_take_the_touched_cookie_has_until_the_former_one_ends(
+    world: World,
+) -> None:
     world.idp.lifetimes.access_token_s = 10 * 86400
     visitor = world.visitor(await world.plugin())
     await visitor.log_in()
+    began_s = world.clock()
     world.clock.advance(60)
     before = visitor.copy()
-    answer = await visitor.get("/oidc")
-    assert set_cookies(answer)
-    assert lasting(answer) is None
-    assert lasting(await visitor.get("/oidc")) is not None
-    assert lasting(await before.get("/oidc")) is None
+    for answer in (await visitor.get("/oidc"), await before.get("/oidc")):
+        assert set_cookies(answer)
+        found = lasting(answer)
+        assert found is not None
+        assert found.until_s == began_s + 900
+    found = lasting(await visitor.get("/oidc"))
+    assert found is not None
+    assert found.until_s == began_s + 120
+
+
+async def test_a_session_whose_cookie_is_renewed_is_asked_about(world: World) -> None:
+    world.idp.lifetimes.access_token_s = 10 * 86400
+    visitor = world.visitor(await world.plugin(session_idling_timeout=0))
+    await visitor.log_in()
+    world.clock.advance(2700)
+    before = visitor.copy()
+    for answer in (await visitor.get("/oidc"), await before.get("/oidc")):
+        assert set_cookies(answer)
+        assert lasting(answer) is None
+
+
+async def test_a_session_whose_token_was_refreshed_just_now_is_asked_about(world: World) -> None:
+    world.idp.lifetimes.access_token_s = 50
+    visitor = world.visitor(await world.plugin())
+    await visitor.log_in()
+    for advance_s in (55, 60):
+        world.clock.advance(advance_s)
+        answer = await visitor.get("/oidc")
+        assert set_cookies(answer)
+        assert lasting(answer) is None
 
 
 async def test_a_session_lasts_no_longer_than_its_token(world: World) -> None:

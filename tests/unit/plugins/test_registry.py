@@ -101,7 +101,11 @@ async def test_it_is_compiled_prepared_and_asked(tmp_path: Path) -> None:
     [(policy_id, policy)] = gateway.policies.items()
     assert gateway.upstream_headers == {"x-word"}
     (tmp_path / f"policy-{policy_id}.json").write_bytes(policy.to_json())
-    log = SimpleNamespace(warning=lambda *_, **__: None, debug=lambda *_, **__: None)
+    log = SimpleNamespace(
+        warning=lambda *_, **__: None,
+        debug=lambda *_, **__: None,
+        is_enabled_for=lambda _: True,
+    )
     service = application.create_app(
         policy_dir=tmp_path,
         shared_state_path=tmp_path / "state.db",

@@ -20,6 +20,13 @@ class Nothing:
         raise AssertionError(f"{name} was used")
 
 
+class Silent(Nothing):
+    """A log that has nothing to write."""
+
+    def is_enabled_for(self, level: int) -> bool:
+        return False
+
+
 async def test_a_worker_that_ends_waits_for_refreshes_while_they_can_still_leave_their_tokens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,7 +51,7 @@ async def test_a_worker_that_ends_waits_for_refreshes_while_they_can_still_leave
         revocations_path=tmp_path / "revoked",
         replay_limit_s=60,
         control_socket=tmp_path / "control.sock",
-        log=Nothing(),
+        log=Silent(),
         metrics=Nothing(),
         http_client=Nothing(),
     )

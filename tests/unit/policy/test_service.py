@@ -59,6 +59,9 @@ class Recorder:
     def __getattr__(self, level: str) -> Any:
         return lambda event, **fields: self.lines.append((level, event, fields))
 
+    def is_enabled_for(self, level: int) -> bool:
+        return True
+
     def decided(self, *, plugin_id: str, outcome: str, reason: str, seconds: float) -> None:
         assert seconds >= 0
         self.decisions.append((outcome, reason))

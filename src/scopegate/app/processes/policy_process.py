@@ -14,6 +14,7 @@ import uvloop
 
 from scopegate.app.http_client import AiohttpClient
 from scopegate.app.processes.handover import Handover, begin, take_over
+from scopegate.app.processes.policy_protocol import PolicyProtocol
 from scopegate.app.processes.serving import server_of
 from scopegate.policy.application import create_app
 from scopegate.telemetry.logging import logger
@@ -21,8 +22,6 @@ from scopegate.telemetry.metrics import Metrics
 
 GRACE_S = 4
 """How long decisions under way may take once the worker is told to end."""
-KEEP_ALIVE_S = 2 * 3600
-"""Envoy closes idle connections, after an hour; if we did, a question could meet a closing one."""
 
 Application = Callable[..., Any]
 CreateApp = Callable[[Handover, AiohttpClient, Metrics], Application]
@@ -43,7 +42,7 @@ async def _serve(handover: Handover, create: CreateApp, metrics: Metrics) -> Non
         grace_s=GRACE_S,
         lifespan="on",
         date_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        protocol=PolicyProtocol,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -77,12 +77,14 @@ class Protocol(HttpToolsProtocol):
             self._head_timer = None
 
 
-def server_of(app: Any, *, grace_s: int, **options: Any) -> Server:
+def server_of(
+    app: Any, *, grace_s: int, protocol: type[HttpToolsProtocol] = Protocol, **options: Any
+) -> Server:
     """A server for `app`; `grace_s`: how long requests under way may take once it is to end."""
     return Server(
         uvicorn.Config(
             app,
-            http=Protocol,
+            http=protocol,
             ws="none",
             interface="asgi3",
             proxy_headers=False,

@@ -56,7 +56,7 @@ class OpenIdConnect:
             configured_endpoints(config),
             ports.facts,
         )
-        verification = Verification.from_config(config)
+        verification = Verification.from_config(config, ports.remembered)
         calls = TokenCalls.from_config(config, verification, self._issuer, ports)
         self._sessions = Sessions(step.config, ports)
         self._login = Login(step.config, self._clients, self._issuer, calls, ports)

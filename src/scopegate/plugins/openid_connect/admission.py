@@ -155,7 +155,7 @@ class Admission:
             cookies=(*sessions.cookie_names, login.cookie_name),
             places=(*places, *clients.places()),
         )
-        self._replays = Replays(config, sessions.timeouts)
+        self._replays = Replays(config, sessions)
         self._login_action = LoginAction.from_config(config)
         self._hide = config["hide_credentials"]
         self._forbidden_ends_session = config["forbidden_destroy_session"]
@@ -178,9 +178,9 @@ class Admission:
         # First what can fail: a session that was saved has replaced the one in the browser.
         find_key = await self._key_finder()
         identity, cookies = await self._save(request, entry)
-        return await self._act(
-            request, arguments, replace(entry, identity=identity), consumer, cookies, find_key
-        )
+        if identity is not entry.identity:
+            entry = replace(entry, identity=identity)
+        return await self._act(request, arguments, entry, consumer, cookies, find_key)
 
     async def _as_nobody(self, request: Request, arguments: Arguments, entry: Entry) -> Outcome:
         """Known to the provider, but no consumer: on like any other anonymous request.
@@ -236,7 +236,9 @@ class Admission:
         identity = entry.identity
         if entry.open_session is not None:
             session, cookies = await self._sessions.keep(entry.open_session, request)
-            return replace(identity, session=session), cookies
+            if session is not identity.session:
+                identity = replace(identity, session=session)
+            return identity, cookies
         if entry.former_session is not None:
             # A second login never goes on with the session that was there (contract §22 point 6).
             await self._sessions.end(entry.former_session)
@@ -296,9 +298,11 @@ class Admission:
             [*credential_headers, *self._sessions.upstream_headers(identity.session)]
         )
         set_headers = [*up, *others]
-        allowed = self._forward(request, arguments, entry, set_headers)
-        return replace(
-            allowed,
+        return self._forward(
+            request,
+            arguments,
+            entry,
+            set_headers,
             response_headers=answer_headers,
             subject=identity.subject,
             consumer_id=consumer.id if consumer else None,
@@ -344,12 +348,20 @@ class Admission:
         return find
 
     def _forward(
-        self, request: Request, arguments: Arguments, entry: Entry, set_headers: list[Header]
+        self,
+        request: Request,
+        arguments: Arguments,
+        entry: Entry,
+        set_headers: list[Header],
+        **said: Any,
     ) -> Continue:
-        """The request as the upstream gets it: without credentials and gateway cookies."""
+        """The request as the upstream gets it: without credentials and gateway cookies.
+
+        `said`: what else the outcome says, its fields by name.
+        """
         credential = entry.credential
         shown = (credential.place, credential.name) if credential and not self._hide else None
-        allowed = self._stripping.applied(request, arguments, set_headers, shown=shown)
+        allowed = self._stripping.applied(request, arguments, set_headers, shown=shown, **said)
         if entry.logged_in is not None:
             return self._without_callback(allowed, request, entry.logged_in)
         return allowed

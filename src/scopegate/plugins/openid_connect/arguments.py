@@ -22,6 +22,7 @@ from scopegate.plugins.access import Body, Request
 
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
+_NO_MEDIA_TYPE = frozenset({""})
 # Today's forms know only `&`; some servers still split at `;`, as HTML 4 advised.
 _SEPARATOR = re.compile("[&;]")
 # Servers take what stands before it for the media type, whatever the grammar says.
@@ -110,6 +111,8 @@ class Arguments:
 
 def query_without(query: str, names: Collection[str]) -> str:
     """A raw query without these arguments and their twins; the others stay as they were written."""
+    if not query:
+        return query
     kept, position = [], 0
     for start, end in _joined(_form_spans(query, names)):
         kept.append(query[position:start])
@@ -119,8 +122,10 @@ def query_without(query: str, names: Collection[str]) -> str:
 
 def _media_types(request: Request) -> frozenset[str]:
     """Without parameters. Of a repeated header, which Envoy joins, a server may read either."""
-    types = (request.header("content-type") or "").split(",")
-    return frozenset(_END_OF_TYPE.split(text.strip(), 1)[0].lower() for text in types)
+    header = request.header("content-type")
+    if not header:
+        return _NO_MEDIA_TYPE
+    return frozenset(_END_OF_TYPE.split(text.strip(), 1)[0].lower() for text in header.split(","))
 
 
 def _text_of_form(body: bytes) -> str:

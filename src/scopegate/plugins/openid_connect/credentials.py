@@ -37,6 +37,9 @@ from scopegate.session.session import Session, Tokens
 from scopegate.session.session_cookie import OpenSession
 from scopegate.session.single_flight import RefreshFlight, RefreshRefused, RefreshUnavailable
 
+_BYTES_PER_CHARACTER = 4
+"""What remembered claims take, a character of their token."""
+
 
 class SessionOver(Exception):
     """The session opened, and cannot go on: its token has ended and no new one is to be had."""
@@ -105,6 +108,7 @@ class Credentials:
         self._refresh = (
             RefreshTokenPlaces.from_config(config) if "refresh_token" in methods else None
         )
+        self._body_names = tuple(name for place, name in self.places() if place == "body")
         self._sought = "; ".join(self._places_sought(sessions)) or "nothing but logins are enabled"
         self._clients = clients
         self._verification = verification
@@ -160,7 +164,7 @@ class Credentials:
         session = found.session
         client = self._clients.by_id(session.client_id)
         refreshed = self._is_ending(session.tokens)
-        identity = _identity_of(session)
+        identity = self._identity_of(session)
         if session.method == "bearer":
             try:
                 self._check_jwt_session(request, identity.access_claims or {})
@@ -168,15 +172,12 @@ class Credentials:
                 raise SessionOver(problem.reason, problem.detail) from None
         if refreshed:
             session = replace(session, tokens=await self._refreshed(session, identity, client))
-            identity = _identity_of(session)
+            identity = self._identity_of(session)
         if self._reverify:
             await self._verify_again(identity, client)
-        return Entry(
-            identity,
-            open_session=replace(
-                found, session=session, needs_saving=found.needs_saving or refreshed
-            ),
-        )
+        if refreshed:
+            found = replace(found, session=session, needs_saving=True, is_touched=False)
+        return Entry(identity, open_session=found)
 
     def is_in_form(self, arguments: Arguments) -> bool:
         """Whether a form holds a token or its twin, whatever else the request brings.
@@ -184,8 +185,7 @@ class Credentials:
         RFC 6750 §2.2 knows tokens in forms and in no other bodies (ADR 0026). Raises BodyWanted,
         FormEncoded.
         """
-        names = [name for place, name in self.places() if place == "body"]
-        if not (names and arguments.has_form):
+        if not (self._body_names and arguments.has_form):
             return False
         if arguments.is_form_encoded:
             raise FormEncoded(
@@ -194,19 +194,18 @@ class Credentials:
             )
         return any(
             value
-            for name in names
+            for name in self._body_names
             for value in (*arguments.body(name), *arguments.form_twins(name))
         )
 
     def want_body(self, arguments: Arguments) -> None:
         """Raises BodyWanted where a body may hold a token and was not read yet."""
-        for place, name in self.places():
-            if place == "body":
-                arguments.body(name)
+        for name in self._body_names:
+            arguments.body(name)
 
     def could_be_in(self, arguments: Arguments) -> bool:
         """Whether a token was looked for in a body that is too large to be looked into."""
-        return arguments.is_body_too_large and any(place == "body" for place, _ in self.places())
+        return arguments.is_body_too_large and bool(self._body_names)
 
     def _is_ending(self, tokens: Tokens) -> bool:
         ends_at_s = tokens.access_expires_at_s
@@ -223,7 +222,7 @@ class Credentials:
             return newer
         if newer is not None:
             session = replace(session, tokens=newer)
-            former = _identity_of(session)
+            former = self._identity_of(session)
         refresh_token = session.tokens.refresh
         if refresh_token is None:
             raise SessionOver(
@@ -336,28 +335,31 @@ class Credentials:
         )
         return Entry(identity, credential=credential, tokens=tokens)
 
+    def _identity_of(self, session: Session) -> Identity:
+        """Whom a session's tokens name; they were verified when they came."""
+        tokens = session.tokens
+        return Identity(
+            method=session.method,
+            client_id=session.client_id,
+            access_token=tokens.access,
+            access_claims=self._claims_of(tokens.access),
+            id_token=tokens.id,
+            id_claims=self._claims_of(tokens.id),
+            refresh_token=tokens.refresh,
+            expires_at_s=tokens.access_expires_at_s,
+            session=session,
+        )
 
-def _identity_of(session: Session) -> Identity:
-    """Whom a session's tokens name; they were verified when they came."""
-    tokens = session.tokens
-    return Identity(
-        method=session.method,
-        client_id=session.client_id,
-        access_token=tokens.access,
-        access_claims=_claims_of(tokens.access),
-        id_token=tokens.id,
-        id_claims=_claims_of(tokens.id),
-        refresh_token=tokens.refresh,
-        expires_at_s=tokens.access_expires_at_s,
-        session=session,
-    )
-
-
-def _claims_of(token: str | None) -> Claims | None:
-    """The claims of a token that was verified when the session was made; None when opaque."""
-    if token is None:
-        return None
-    try:
-        return parse_jws(token).claims
-    except TokenRefused:
-        return None
+    def _claims_of(self, token: str | None) -> Claims | None:
+        """The claims of a token that was verified when the session was made; None when opaque."""
+        if token is None:
+            return None
+        key = (self, token)
+        claims: Claims | None = self._ports.remembered.get(key)
+        if claims is None:
+            try:
+                claims = parse_jws(token).claims
+            except TokenRefused:
+                return None
+            self._ports.remembered.put(key, claims, len(token) * _BYTES_PER_CHARACTER)
+        return claims

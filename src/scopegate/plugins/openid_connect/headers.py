@@ -34,6 +34,8 @@ IDENTITY_HEADERS = frozenset(
     }
 )
 
+_CONTROLS = bytes([*range(0x20), 0x7F])
+
 FindKey = Callable[[str], Mapping[str, Any] | None]
 
 
@@ -108,6 +110,18 @@ class HeaderRules:
         }
 
     @property
+    def names_nothing(self) -> bool:
+        """Whether these rules never set a header; cheaper than `names`."""
+        return not self.claims and not (
+            self.access_token
+            or self.access_token_jwk
+            or self.id_token
+            or self.id_token_jwk
+            or self.refresh_token
+            or self.session_id
+        )
+
+    @property
     def wants_keys(self) -> bool:
         """Whether a `*_jwk` header is configured."""
         return self.access_token_jwk is not None or self.id_token_jwk is not None
@@ -117,6 +131,8 @@ class HeaderRules:
 
         `find_key` gives the public JWK that verified a token, for the `*_jwk` headers.
         """
+        if self.names_nothing:
+            return [], []
         headers: list[Header] = []
         put = headers.append
         tokens = (
@@ -169,7 +185,9 @@ def dropped_line(what: str, name: str) -> LogLine:
 
 def is_sendable(value: str) -> bool:
     """Whether a header arrives with just this value. Unicode's blanks count: some servers strip."""
-    is_plain = all(character >= " " and character != "\x7f" for character in value)
+    # In UTF-8 a control character is one byte, and no other character has it. Tokens are long.
+    octets = value.encode("utf-8", "surrogatepass")
+    is_plain = len(octets.translate(None, _CONTROLS)) == len(octets)
     return is_plain and value == value.strip()
 
 

@@ -11,30 +11,35 @@ from typing import Any
 from scopegate.plugins.access import Lasting
 from scopegate.plugins.openid_connect.headers import HeaderRules
 from scopegate.plugins.openid_connect.identity import Identity
-from scopegate.session.ended_sessions import revocation_tags
-from scopegate.session.session import Timeouts, unchanged_until_s
+from scopegate.plugins.openid_connect.sessions import Sessions
+from scopegate.session.session import good_until_s, unchanged_until_s
 from scopegate.session.session_cookie import OpenSession
 
 
 class Replays:
     """How long a yes of one configuration lasts."""
 
-    def __init__(self, config: Mapping[str, Any], timeouts: Timeouts) -> None:
-        self._timeouts = timeouts
+    def __init__(self, config: Mapping[str, Any], sessions: Sessions) -> None:
+        self._sessions = sessions
         self._leeway_s = config["leeway"]
         self._max_age_s = config["max_age"]
         up = HeaderRules.from_config(config, "upstream")
         self._tells_session = up.session_id is not None or bool(config["session_request_headers"])
 
     def of_session(self, found: OpenSession) -> Lasting | None:
-        """Until the session's cookie or token is to be renewed; None when it was just now."""
-        if found.needs_saving:
+        """Until the session's cookie or token is to be renewed; None when it was just now.
+
+        A use is written down in the answer, once. Who does not take that cookie goes on with the
+        one that he brought, until its own clocks end it.
+        """
+        if found.needs_saving and not found.is_touched:
             return None
-        ends_s = [unchanged_until_s(found.session, self._timeouts)]
+        until_s = good_until_s if found.is_touched else unchanged_until_s
+        ends_s = [until_s(found.session, self._sessions.timeouts)]
         token_ends_s = found.session.tokens.access_expires_at_s
         if token_ends_s is not None:
             ends_s.append(token_ends_s - self._leeway_s)
-        return Lasting(min(ends_s), revocation_tags(found.session))
+        return Lasting(min(ends_s), self._sessions.revocation_tags(found.session))
 
     def of_token(self, identity: Identity) -> Lasting | None:
         """Until the token ends; None for one that nobody knows the end of.

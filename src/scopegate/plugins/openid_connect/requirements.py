@@ -7,11 +7,11 @@ an odd type is an empty list, so the answer is no.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scopegate.oidc.claim_lookup import find_claim, satisfies, words
+from scopegate.oidc.claim_lookup import alternatives_of, find_claim, words
 from scopegate.plugins.openid_connect.reasons import AccessReason
 
 # What the log calls each requirement, its fields, and the reason.
@@ -31,6 +31,13 @@ class Requirement:
     required: tuple[str, ...]
     path: tuple[str, ...]
     reason: AccessReason
+    alternatives: tuple[frozenset[str], ...]
+    """`required`, each as the words that must all be there."""
+
+    def is_met_by(self, found: Iterable[str]) -> bool:
+        """Whether `found` meets one of the alternatives, as `oidc.claim_lookup.satisfies`."""
+        present = frozenset(found)
+        return any(present.issuperset(entry) for entry in self.alternatives)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,13 @@ class Requirements:
     def from_config(cls, config: Mapping[str, Any]) -> Requirements:
         return cls(
             required=tuple(
-                Requirement(kind, tuple(config[required]), tuple(config[claim] or ()), reason)
+                Requirement(
+                    kind,
+                    tuple(config[required]),
+                    tuple(config[claim] or ()),
+                    reason,
+                    alternatives_of(config[required]),
+                )
                 for kind, required, claim, reason in _KINDS
                 if config[required]
             ),
@@ -72,7 +85,7 @@ class Requirements:
         """
         for requirement in self.required:
             found = words(find_claim(claims or {}, requirement.path))
-            if not satisfies(requirement.required, found):
+            if not requirement.is_met_by(found):
                 listed = f"[ {', '.join(found)} ]" if found else "[ ]"
                 return Unmet(
                     reason=requirement.reason,
@@ -80,13 +93,15 @@ class Requirements:
                     scope=requirement.required[0] if requirement.kind == "scopes" else None,
                     required=requirement.required,
                 )
+        if not self.forbidden:
+            return None
         present = sorted(name for name in self.forbidden if name in (claims or {}))
         if present:
             return Unmet(
                 AccessReason.CLAIM_FORBIDDEN,
                 f"forbidden claims were found [ {', '.join(present)} ]",
             )
-        if self.forbidden and claims is None:
+        if claims is None:
             # An opaque token may hold anything: what cannot be checked is refused.
             return Unmet(
                 AccessReason.CLAIMS_UNKNOWN,

@@ -5,7 +5,7 @@ Source: contract openid-connect.md §10; what a session rests on: docs/adr/0004.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,8 +96,9 @@ class Sessions:
             timeouts=self.timeouts,
             audience=self._audience,
             binding=step["login_rules"],
+            remembered=ports.remembered,
         )
-        self._ended = EndedSessions(ports.shared, ports.revocations)
+        self._ended = EndedSessions(ports.shared, ports.revocations, ports.remembered)
         self._request_headers = tuple(config["session_request_headers"] or ())
         self._response_headers = tuple(config["session_response_headers"] or ())
 
@@ -192,6 +193,10 @@ class Sessions:
             session = session.touched(now_s)
         return session, self.save(session, request)
 
+    def revocation_tags(self, session: Session) -> tuple[str, str]:
+        """What is published when this session, or this generation of it, is over."""
+        return self._ended.revocation_tags(session)
+
     async def end(self, session: Session) -> None:
         """Dead from now on, in every copy. Raises SharedStateUnavailable."""
         await self._ended.end(session, int(self._ports.now()))
@@ -213,7 +218,7 @@ class Sessions:
         return self._headers(session, self._response_headers)
 
     def _headers(self, session: Session | None, items: Sequence[str]) -> list[Header]:
-        if session is None:
+        if session is None or not items:
             return []
         now_s = int(self._ports.now())
         clocks = clocks_left_s(session, self.timeouts, now_s)
@@ -229,6 +234,8 @@ class Sessions:
         return [(session_header(item), values[item]) for item in items if item in values]
 
     def _bound(self, request: Request) -> Mapping[str, str]:
+        if not self._bind:
+            return {}
         values = {
             "ip": request.client_ip,
             "scheme": request.scheme,
@@ -237,7 +244,7 @@ class Sessions:
         return {name: values[name] for name in self._bind}
 
 
-def cookies_for_upstream(request: Request, names: Sequence[str]) -> tuple[bool, str | None]:
+def cookies_for_upstream(request: Request, names: Collection[str]) -> tuple[bool, str | None]:
     """(whether the Cookie header changes, what is left of it without those cookies)."""
     header = request.header("cookie")
     left = without_cookies(header, names)

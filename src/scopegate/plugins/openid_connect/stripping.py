@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from scopegate.plugins.access import Continue, Header, Request
 from scopegate.plugins.openid_connect.arguments import Arguments, query_without
@@ -37,6 +38,7 @@ class Stripping:
         for place, name in (*places, *_CREDENTIAL_HEADERS):
             names.setdefault(place, set()).add(name)
         self._credentials: Mapping[str, Collection[str]] = names
+        self._hidden_beside: dict[Place | None, Mapping[str, frozenset[str]]] = {}
         self._credential_headers = frozenset(map(_spelled, names["header"]))
 
     def applied(
@@ -47,37 +49,50 @@ class Stripping:
         *,
         shown: Place | None = None,
         hidden_query: Iterable[str] = (),
+        **said: Any,
     ) -> Continue:
         """The request as the upstream gets it, with `set_headers`.
 
         shown          the place of the credential that was checked and is to go on
         hidden_query   arguments that go besides
+        said           what else the outcome says, its fields by name
         A body is changed only if it was read.
         """
         remove = [name for name, _ in request.headers if self._takes_header(name, shown)]
-        hidden = self._cookies.union(self._hidden("cookie", shown))
-        changed, cookie = cookies_for_upstream(request, tuple(hidden))
+        hidden = self._hidden(shown)
+        changed, cookie = cookies_for_upstream(request, hidden["cookie"])
         if changed and cookie is not None:
             # Headers come as one character a byte, and what is set for the upstream goes as UTF-8.
             text = cookie.encode("latin-1").decode(errors="replace")
             set_headers = [*set_headers, ("cookie", text)]
         elif changed:
             remove.append("cookie")
-        query = query_without(request.query, {*hidden_query, *self._hidden("query", shown)})
+        query = query_without(request.query, hidden["query"].union(hidden_query))
         return Continue(
             set_headers=tuple(set_headers),
-            remove_headers=tuple(dict.fromkeys(remove)),
+            remove_headers=tuple(dict.fromkeys(remove)) if remove else (),
             target=None if query == request.query else request_target(request.path, query),
-            body_cuts=arguments.body_cuts(self._hidden("body", shown)),
+            body_cuts=arguments.body_cuts(hidden["body"]),
+            **said,
         )
 
     def query(self, query: str) -> str:
         """The query of another URL without the arguments that may hold a credential."""
-        return query_without(query, self._hidden("query", None))
+        return query_without(query, self._hidden(None)["query"])
 
-    def _hidden(self, place: str, shown: Place | None) -> frozenset[str]:
-        names = self._credentials.get(place, ())
-        return frozenset(name for name in names if (place, name) != shown)
+    def _hidden(self, shown: Place | None) -> Mapping[str, frozenset[str]]:
+        """The names that go, by place; made once for each place that a credential can have."""
+        hidden = self._hidden_beside.get(shown)
+        if hidden is None:
+            hidden = {
+                place: frozenset(
+                    name for name in self._credentials.get(place, ()) if (place, name) != shown
+                )
+                for place in ("cookie", "query", "body")
+            }
+            hidden["cookie"] |= self._cookies
+            self._hidden_beside[shown] = hidden
+        return hidden
 
     def _takes_header(self, name: str, shown: Place | None) -> bool:
         spelled = _spelled(name)

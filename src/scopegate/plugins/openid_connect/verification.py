@@ -8,7 +8,7 @@ Source: contract openid-connect.md §3.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from scopegate.oidc.claim_checks import AccessTokenRules, IdTokenRules, TokenRules
@@ -16,16 +16,35 @@ from scopegate.oidc.errors import NotJwt, TokenRefused
 from scopegate.oidc.keys import SharedSecret
 from scopegate.oidc.reasons import Reason
 from scopegate.oidc.tokens import (
+    SignedToken,
     VerifiedToken,
+    accept_access_token,
     read_access_token,
     read_id_token,
+    signed_access_token,
     verify_access_token,
     verify_id_token,
 )
 from scopegate.plugins.openid_connect.clients import Client
 from scopegate.plugins.openid_connect.issuer import Issuer, KnownIssuer
+from scopegate.session.remembered import Remembered
 
 _Rules = TypeVar("_Rules", bound=TokenRules)
+
+
+_BYTES_PER_CHARACTER = 4
+"""What a remembered token takes besides itself: its claims as Python objects."""
+
+
+class _Presented:
+    """The rules for tokens that clients present to one client, by the keys known now.
+
+    Equal to nothing but itself: a signature that was found good is remembered under it.
+    """
+
+    def __init__(self, known: KnownIssuer, rules: AccessTokenRules) -> None:
+        self.known = known
+        self.rules = rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +61,11 @@ class Verification:
     domains: tuple[str, ...]
     max_age_s: float | None
     audience: tuple[str, ...]
+    remembered: Remembered = field(repr=False, compare=False)
+    _presented: dict[int, _Presented] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Verification:
+    def from_config(cls, config: Mapping[str, Any], remembered: Remembered) -> Verification:
         return cls(
             issuers_allowed=tuple(config["issuers_allowed"] or ()),
             leeway_s=config["leeway"],
@@ -56,17 +77,35 @@ class Verification:
             domains=tuple(config["domains"] or ()),
             max_age_s=config["max_age"],
             audience=tuple(config["audience"] or ()),
+            remembered=remembered,
         )
 
     async def presented(
         self, token: str, client: Client, issuer: Issuer, now_s: float
     ) -> VerifiedToken:
-        """An access token that a client presents. Raises OidcError."""
-        return await issuer.check(
-            lambda known: verify_access_token(
-                token, self._access_rules(known, client, self.max_age_s), known.keys, now_s
-            )
-        )
+        """An access token that a client presents. Raises OidcError.
+
+        Its form and its signature are looked at once in a while, its claims with every use
+        (docs/adr/0037).
+        """
+
+        def verify(known: KnownIssuer) -> VerifiedToken:
+            presented = self._presented_to(client, known)
+            key = (presented, token)
+            signed: SignedToken | None = self.remembered.get(key)
+            if signed is None:
+                signed = signed_access_token(token, presented.rules, known.keys)
+                self.remembered.put(key, signed, len(token) * _BYTES_PER_CHARACTER)
+            return accept_access_token(signed, presented.rules, now_s)
+
+        return await issuer.check(verify)
+
+    def _presented_to(self, client: Client, known: KnownIssuer) -> _Presented:
+        presented = self._presented.get(client.index)
+        if presented is None or presented.known is not known:
+            rules = self._access_rules(known, client, self.max_age_s)
+            presented = self._presented[client.index] = _Presented(known, rules)
+        return presented
 
     async def issued_access_token(
         self,

@@ -44,6 +44,9 @@ def create_app(handover, client, metrics):
                     return
         if scope["path"] == "/slow":
             await asyncio.sleep(0.4)
+        if scope["path"] == "/broken":
+            await send({"type": "http.response.start", "status": 200,
+                        "headers": [(b"x", b"1\\r\\ny: 2"), (b"content-length", b"0")]})
         metrics.decided(plugin_id="p", outcome="allow", reason="ok", seconds=0)
         text = f"{handover.process} {os.getpid()} {handover.settings.log_level}".encode()
         await send({"type": "http.response.start", "status": 200,
@@ -105,6 +108,31 @@ class Client:
 
     def close(self) -> None:
         self._writer.close()
+
+
+async def test_questions_about_head_requests_and_in_a_row_are_answered_in_order(
+    prefix: Prefix,
+) -> None:
+    with workers(prefix, 1):
+        reader, writer = await asyncio.open_unix_connection(str(prefix.policy_socket))
+        first = b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n"
+        writer.write(first + b"HEAD / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc")
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        answer = (await asyncio.wait_for(reader.read(), 10)).decode()
+        heads = answer.split("HTTP/1.1 200 OK\r\n")[1:]
+        assert ["policy-0" in head for head in heads] == [True, False, True, True]
+        assert "content-length: " in heads[1]
+        assert "connection: close" in heads[3]
+        writer.close()
+
+
+async def test_what_would_begin_another_header_is_never_sent(prefix: Prefix) -> None:
+    with workers(prefix, 1):
+        reader, writer = await asyncio.open_unix_connection(str(prefix.policy_socket))
+        writer.write(b"GET /broken HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
 
 
 async def test_a_worker_serves_what_it_inherited_and_says_nothing_of_itself(
