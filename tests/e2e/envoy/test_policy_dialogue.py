@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from scopegate.compile.gateway import NO_SERVICE
+from scopegate.compile.route_table import NO_SERVICE
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import PathMatch, RouteMatch
 from support.policy_double import UNDECIDED, Asked, Verdict, allow
