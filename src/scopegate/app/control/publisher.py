@@ -34,9 +34,14 @@ from scopegate.telemetry.metrics import Metrics
 PUSH_LIMIT_S = 5.0
 """How long a write waits for the proxy before it is answered `pending`."""
 
+CROWD, CROWD_PATIENCE_S = 4, 0.1
+"""While more writes than this wait at once, each of them waits no longer than so, and is answered
+`pending`: who loads thousands of routes does not wait for each of them (ADR 39)."""
+
 RETRY_S = 1.0
 
 _ENDING = PublishResult("pending", "control ends; the next one publishes it")
+_CROWDED = PublishResult("pending", "many writes at once; the proxy gets them together")
 
 Compile = Callable[[Snapshot, Mapping[str, Mapping[str, Any]], CompileMemo], Compiled]
 
@@ -78,6 +83,7 @@ class Publisher:
         self._wanted = asyncio.Event()
         self._waiting: list[asyncio.Future[PublishResult]] = []
         self._in_round: list[asyncio.Future[PublishResult]] = []
+        self._callers = 0
         self._ending = False
         self._compiled: tuple[Finding, ...] = ()
         self._sent: _Published | None = None
@@ -103,13 +109,21 @@ class Publisher:
         self._wanted.set()
 
     async def publish(self) -> PublishResult:
-        """Publish what is in the store now, and wait for the proxy."""
+        """Publish what is in the store now, and wait for the proxy; not long in a crowd."""
         if self._ending:
             return _ENDING
         waiter: asyncio.Future[PublishResult] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         self._wanted.set()
-        return await waiter
+        self._callers += 1
+        try:
+            while not waiter.done():
+                await asyncio.wait({waiter}, timeout=CROWD_PATIENCE_S)
+                if not waiter.done() and self._callers > CROWD:
+                    return _CROWDED
+            return waiter.result()
+        finally:
+            self._callers -= 1
 
     def end(self) -> None:
         """Let nobody wait any longer: what was written is kept, and published at the next start."""
