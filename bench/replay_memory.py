@@ -71,8 +71,13 @@ async def resident_mib(credentials: int, token_of: Callable[[int], str]) -> floa
 
             await asyncio.gather(*(ask() for _ in range(CONNECTIONS)))
             assert envoy.process is not None
-            pages = Path(f"/proc/{envoy.process.pid}/statm").read_text().split()[1]
-            return int(pages) * os.sysconf("SC_PAGE_SIZE") / MIB
+            return memory_mib(envoy.process.pid)
+
+
+def memory_mib(pid: int) -> float:
+    """Resident memory of a process. Source: proc(5), statm."""
+    pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE") / MIB
 
 
 async def main() -> int:

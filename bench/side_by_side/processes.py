@@ -38,7 +38,12 @@ class Running:
 
     def memory_kib(self) -> int:
         """Resident memory of it and all its descendants."""
-        return sum(_resident_kib(pid) for pid in _tree(self.process.pid))
+        return tree_kib(self.process.pid)
+
+
+def tree_kib(pid: int) -> int:
+    """Resident memory of a process and all its descendants."""
+    return sum(_resident_kib(each) for each in _tree(pid))
 
 
 def free_ports(count: int) -> list[int]:
