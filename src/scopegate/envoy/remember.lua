@@ -157,6 +157,10 @@ local function recipe_of_text(text)
   for word in string.gmatch(part.media, "[^,]+") do
     table.insert(recipe.media, word)
   end
+  recipe.suffixes = {}
+  for word in string.gmatch(part.suffixes, "[^,]+") do
+    table.insert(recipe.suffixes, word)
+  end
   recipe.kinds["content-type"] = #recipe.media > 0 and MEDIA or nil
   return recipe
 end
@@ -185,9 +189,16 @@ local function kind_of(recipe, name)
   return kind
 end
 
--- Whether the query may hold an argument that the policy looks for.
-local function has_argument(recipe, path)
+-- Whether the path ends in a way that means something else, or the query may hold an argument that
+-- the policy looks for.
+local function is_odd_path(recipe, path)
   local mark = string.find(path, "?", 1, true)
+  for _, suffix in ipairs(recipe.suffixes) do
+    local behind = mark or #path + 1
+    if string.sub(path, math.max(behind - #suffix, 1), behind - 1) == suffix then
+      return true
+    end
+  end
   if not mark or not recipe.asks_arguments then
     return false
   end
@@ -237,7 +248,7 @@ local function key_of(recipe, headers)
         return nil
       end
     elseif kind == PATH then
-      if has_argument(recipe, value) then
+      if is_odd_path(recipe, value) then
         return nil
       end
     elseif kind == ODD or (kind == MEDIA and is_media(recipe, value)) then

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 GRANT = "x-scopegate-grant"
 
 _ODD = re.compile("[^a-z0-9]")
+_PLAIN = re.compile("[A-Za-z0-9/._~-]+")
 IN_EVERY_KEY = frozenset({"authorization", "cookie"})
 NONE = "-"
 _END = "."  # a blank at the end of a header would be lost on the way
@@ -37,6 +38,7 @@ class ReplayKey:
     stripped    names of headers that never go on, in any spelling
     arguments   query arguments that are looked for: a request that may have one is asked about
     methods     requests with these are asked about
+    suffixes    requests whose path ends so are asked about; each is plain (`is_plain_suffix`)
     media       requests whose Content-Type holds one of these, lower case, are asked about
     """
 
@@ -45,6 +47,7 @@ class ReplayKey:
     arguments: frozenset[str] = frozenset()
     methods: frozenset[str] = frozenset()
     media: frozenset[str] = frozenset()
+    suffixes: frozenset[str] = frozenset()
 
     def joined(self, other: ReplayKey) -> ReplayKey:
         """What both look at."""
@@ -54,6 +57,7 @@ class ReplayKey:
             self.arguments | other.arguments,
             self.methods | other.methods,
             self.media | other.media,
+            self.suffixes | other.suffixes,
         )
 
     def text(self, policy_id: str) -> str:
@@ -65,8 +69,14 @@ class ReplayKey:
             "arguments": sorted({plain_name(name, "_") for name in self.arguments}),
             "methods": sorted(self.methods),
             "media": sorted(self.media),
+            "suffixes": sorted(self.suffixes),
         }
         return " ".join(f"{name}={','.join(words)}" for name, words in parts.items())
+
+
+def is_plain_suffix(text: str) -> bool:
+    """Whether the end of a path can stand in a route's `replay`."""
+    return _PLAIN.fullmatch(text) is not None
 
 
 def plain_name(name: str, joint: str) -> str:

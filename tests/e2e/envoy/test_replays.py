@@ -34,6 +34,7 @@ KEY = ReplayKey(
     arguments=frozenset({"access_token"}),
     methods=frozenset({"OPTIONS"}),
     media=frozenset({"urlencoded"}),
+    suffixes=frozenset({"/logout"}),
 )
 TOKENS = itertools.count(1)
 TAG = "00ab00ab"
@@ -136,6 +137,8 @@ async def test_a_route_whose_policy_cannot_say_what_it_rests_on_is_always_asked(
         {"headers": [TOKEN], "target": "/guarded?a+b=x"},
         {"headers": [TOKEN], "target": "/guarded?" + "a&" * 3000},
         {"headers": [TOKEN], "method": "OPTIONS"},
+        {"headers": [TOKEN], "target": "/guarded/logout"},
+        {"headers": [TOKEN], "target": "/guarded/x/logout?a=1"},
         {
             "headers": [TOKEN, ("Content-Type", "Application/X-WWW-Form-Urlencoded; a=b")],
             "method": "POST",
@@ -154,6 +157,7 @@ async def test_what_the_policy_does_not_look_at_may_differ(guarded: Node, token:
     assert await asked_times(guarded, {"headers": [token]}) <= 1
     others = [
         {"headers": [("X-Other", "1"), token], "target": "/guarded/x?q=a%20b&c=access_token"},
+        {"headers": [token], "target": "/guarded/logout/x?y=/logout"},
         {"headers": [token], "method": "DELETE", "target": "/guarded/y"},
         {
             "headers": [token, ("Content-Type", "application/json")],

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scopegate.ir.replay import ReplayKey
+from scopegate.ir.replay import ReplayKey, is_plain_suffix
 from scopegate.plugins.openid_connect.bearer import BearerPlaces, Place
 from scopegate.plugins.openid_connect.clients import Clients
 from scopegate.plugins.openid_connect.credentials import RefreshTokenPlaces
@@ -49,9 +49,12 @@ def replay_key(config: Mapping[str, Any]) -> ReplayKey | None:
     media = (
         {"urlencoded"} if _named(places, "body") or config["response_mode"] != "query" else set()
     )
+    if logout.query_argument:
+        arguments |= {logout.query_argument}
     methods = set() if config["run_on_preflight"] else {"OPTIONS"}
-    if logout.uri_suffix or logout.query_argument or logout.body_argument:
-        methods |= logout.methods
+    suffixes = {logout.uri_suffix} if logout.uri_suffix else set()
+    if not all(map(is_plain_suffix, suffixes)):
+        methods, suffixes = methods | logout.methods, set()
     if logout.body_argument or len(Clients.from_config(config).all) > 1:
         media |= {"urlencoded", "json"}
     return ReplayKey(
@@ -63,6 +66,7 @@ def replay_key(config: Mapping[str, Any]) -> ReplayKey | None:
         arguments=arguments,
         methods=frozenset(methods),
         media=frozenset(media),
+        suffixes=frozenset(suffixes),
     )
 
 

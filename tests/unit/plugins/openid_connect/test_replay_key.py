@@ -49,8 +49,13 @@ def test_several_clients_are_chosen_by_the_request():
 def test_methods_that_mean_something_else():
     assert key().methods == frozenset()
     assert key(run_on_preflight=False).methods == {"OPTIONS"}
-    assert key(logout_uri_suffix="/logout").methods == {"POST", "DELETE"}
-    assert key(logout_query_arg="logout", logout_methods=["GET"]).methods == {"GET"}
+
+
+def test_a_logout_means_something_else():
+    assert key(logout_uri_suffix="/logout").suffixes == {"/logout"}
+    assert key(logout_uri_suffix="/a,b").methods == {"POST", "DELETE"}
+    assert key(logout_uri_suffix="/a,b").suffixes == frozenset()
+    assert "bye" in key(logout_query_arg="bye", logout_methods=["GET"]).arguments
     assert key(logout_post_arg="bye").media == {"urlencoded", "json"}
 
 
@@ -80,5 +85,5 @@ def test_the_text_for_envoy_holds_names_only():
     parts = [part.split("=") for part in text.split(" ")]
     assert all(len(part) == 2 for part in parts)
     assert [name for name, _ in parts] == [
-        *("policy", "key", "stripped", "arguments", "methods", "media")
+        *("policy", "key", "stripped", "arguments", "methods", "media", "suffixes")
     ]
