@@ -36,6 +36,18 @@ def metadata_is(namespace: str, key: str, value: str) -> Message:
     return found
 
 
+def header_is_not(name: str, value: str) -> Message:
+    """A header that says something else, or is absent."""
+    predicate = Matcher.MatcherList.Predicate
+    where = HttpRequestHeaderMatchInput(header_name=name)
+    found = predicate.SinglePredicate(
+        input=XdsExtension(name="header", typed_config=packed(where)),
+        value_match=XdsStringMatcher(exact=value),
+    )
+    differs: Message = predicate(not_matcher=predicate(single_predicate=found))
+    return differs
+
+
 def header_lacks(name: str, texts: Collection[str]) -> Message | None:
     """A header that holds none of these, or is absent; None: every request's does."""
     predicate = Matcher.MatcherList.Predicate

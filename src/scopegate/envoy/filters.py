@@ -42,7 +42,8 @@ from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from scopegate.envoy import names
-from scopegate.envoy.conditional import header_lacks, metadata_is, unless
+from scopegate.envoy.answers import set_header
+from scopegate.envoy.conditional import header_is_not, header_lacks, metadata_is, unless
 from scopegate.envoy.messages import duration, packed
 from scopegate.envoy.route_matches import regex
 from scopegate.envoy.settings import EnvoySettings
@@ -211,6 +212,30 @@ def no_trailers() -> HeaderMutationFilter:
     return HeaderMutationFilter(
         mutations=Mutations(request_trailers_mutations=[HeaderMutation(remove_on_match=every)])
     )
+
+
+def debug_headers() -> ExtensionWithMatcher:
+    """Tells the route that took a request, in every answer to one that asks for it.
+
+    Source: Kong's allow_debug_header. What a route does not have is left out.
+    """
+    told = {
+        "Kong-Route-Id": "route",
+        "Kong-Route-Name": "route_name",
+        "Kong-Service-Id": "service",
+        "Kong-Service-Name": "service_name",
+    }
+    headers = HeaderMutationFilter(
+        mutations=Mutations(
+            response_mutations=[
+                HeaderMutation(
+                    append=set_header(name, f"%METADATA(ROUTE:{names.METADATA}:{what})%")
+                )
+                for name, what in told.items()
+            ]
+        )
+    )
+    return unless(header_is_not("kong-debug", "1"), headers)
 
 
 def _ask(gateway: Gateway, settings: EnvoySettings, phase: str) -> ExtAuthz:

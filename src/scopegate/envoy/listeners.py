@@ -52,7 +52,12 @@ from scopegate.envoy.answers import (
     refused_on_arrival,
 )
 from scopegate.envoy.arrival import on_arrival
-from scopegate.envoy.filters import extension_types, host_without_port, no_trailers
+from scopegate.envoy.filters import (
+    debug_headers,
+    extension_types,
+    host_without_port,
+    no_trailers,
+)
 from scopegate.envoy.guards import guard
 from scopegate.envoy.messages import duration, packed
 from scopegate.envoy.reasons import EnvoyReason
@@ -133,7 +138,7 @@ def _connection_manager(
     manager = hcm.HttpConnectionManager(
         stat_prefix=listener.name,
         rds=hcm.Rds(route_config_name=table_name(listener), config_source=_over_ads()),
-        http_filters=list(_http_filters()),
+        http_filters=list(_http_filters(settings)),
         normalize_path=BoolValue(value=True),
         merge_slashes=True,
         path_with_escaped_slashes_action=hcm.HttpConnectionManager.KEEP_UNCHANGED,
@@ -175,7 +180,10 @@ def _connection_manager(
     return manager
 
 
-def _http_filters() -> Iterator[hcm.HttpFilter]:
+def _http_filters(settings: EnvoySettings) -> Iterator[hcm.HttpFilter]:
+    if settings.debug_header:
+        # First: it must have seen the head of a request that another filter refuses.
+        yield hcm.HttpFilter(name=names.DEBUG, typed_config=packed(debug_headers()))
     yield hcm.HttpFilter(name=names.GUARD, typed_config=packed(guard()))
     yield hcm.HttpFilter(name=names.HOST, typed_config=packed(host_without_port()))
     yield hcm.HttpFilter(name=names.TRAILERS, typed_config=packed(no_trailers()))

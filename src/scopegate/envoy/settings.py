@@ -13,6 +13,7 @@ class EnvoySettings:
     ca_bundle_path          PEM file of the authorities that upstream certificates must come from
     policy_timeout_ms       how long the policy service may take; a login waits for its provider
     body_limit_bytes        how much of a body is buffered for the policy service
+    debug_header            whether clients may ask which route took their request
     headers_limit_kib, headers_limit_count   of a request
     request_headers_timeout_ms   from the first byte of a request to the end of its head
     stream_idle_timeout_ms  how long nothing may move on a request, WebSockets included
@@ -26,6 +27,7 @@ class EnvoySettings:
     ca_bundle_path: str = "/etc/ssl/certs/ca-certificates.crt"
     policy_timeout_ms: int = 15_000
     body_limit_bytes: int = 64 * 1024
+    debug_header: bool = False
     headers_limit_kib: int = 60
     headers_limit_count: int = 100
     request_headers_timeout_ms: int = 60_000

@@ -166,6 +166,7 @@ def _envoy_settings(settings: Settings) -> EnvoySettings:
         server_name=f"scopegate/{scopegate.__version__}",
         ca_bundle_path=str(trusted_bundle(settings.lua_ssl_trusted_certificate)),
         revocations_path=str(Prefix(settings.prefix).revocations),
+        debug_header=settings.allow_debug_header,
         headers_limit_kib=settings.request_headers_limit_kib,
         headers_limit_count=settings.request_headers_limit_count,
         access_log_path=str(log_path) if log_path is not None else None,

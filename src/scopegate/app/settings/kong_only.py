@@ -24,7 +24,7 @@ INSTEAD: Mapping[str, str] = {
 _NOT_YET_NAMES = """
 admin_access_log admin_gui_access_log admin_gui_api_url admin_gui_csp_header admin_gui_error_log
 admin_gui_listen admin_gui_path admin_gui_ssl_cert admin_gui_ssl_cert_key
-admin_ssl_cert admin_ssl_cert_key allow_debug_header anonymous_reports client_ssl client_ssl_cert
+admin_ssl_cert admin_ssl_cert_key anonymous_reports client_ssl client_ssl_cert
 client_ssl_cert_key cluster_ca_cert cluster_cert cluster_cert_key cluster_control_plane
 cluster_data_plane_purge_delay cluster_dp_labels cluster_listen cluster_max_payload cluster_mtls
 cluster_ocsp cluster_server_name cluster_use_proxy db_cache_neg_ttl db_cache_ttl

@@ -52,6 +52,7 @@ class Settings:
     proxy_workers: int
     path_escaped_slashes: str
     path_parameters: str
+    allow_debug_header: bool
     request_headers_limit_kib: int
     request_headers_limit_count: int
     admin_listen: tuple[ListenAddress, ...]

@@ -212,6 +212,19 @@ SETTINGS: tuple[Setting, ...] = (
         kongs=False,
     ),
     Setting(
+        name="allow_debug_header",
+        section="proxy",
+        default="off",
+        kind="`on` or `off`",
+        meaning=(
+            "Whether a request with the header `Kong-Debug: 1` is told the route that took it, in"
+            " the headers `Kong-Route-Id`, `Kong-Route-Name`, `Kong-Service-Id` and"
+            " `Kong-Service-Name` of the answer, of refusals too. Anybody can send that header."
+        ),
+        example="on",
+        parse=_plain(values.on_or_off),
+    ),
+    Setting(
         name="request_headers_limit_kib",
         section="proxy",
         default="60",

@@ -94,6 +94,11 @@ def one_of(
     return parse
 
 
+def on_or_off(text: str) -> bool:
+    """Whether it says `on`."""
+    return one_of("on", "off")(text) == "on"
+
+
 def whole_number(least: int, most: int) -> Callable[[str], int]:
     """A parser for a whole number from `least` to `most`."""
 

@@ -227,3 +227,11 @@ def test_the_table_has_every_field_and_every_example_and_default_parses(tmp_path
         if setting.name in together:
             conf += f"{together[setting.name]} = x.pem\n"
         assert load(tmp_path, conf).given[setting.name].text == setting.example
+
+
+def test_a_switch_is_on_or_off(tmp_path: Path) -> None:
+    assert load(tmp_path).allow_debug_header is False
+    assert load(tmp_path, "allow_debug_header = on\n").allow_debug_header is True
+    assert refused(tmp_path, "allow_debug_header = yes\n") == (
+        'scopegate.conf:1: allow_debug_header = "yes" is wrong: it should be on or off',
+    )
