@@ -133,6 +133,8 @@ def show_resources(compiled: Compiled, case: Mapping[str, Any]) -> Any:
             if kind == "routes":
                 known: list[dict[str, Any]] = []
                 document = [show_host(host, known) for host in document["virtual_hosts"]]
+            if kind == "listeners":
+                show_answers(document, first=not shown.get(kind))
             shown.setdefault(kind, {})[name] = document
     return shown
 
@@ -140,6 +142,21 @@ def show_resources(compiled: Compiled, case: Mapping[str, Any]) -> Any:
 def as_json(message: Any) -> Any:
     text = MessageToJson(message, preserving_proto_field_name=True, sort_keys=True)
     return json.loads(text)
+
+
+def show_answers(listener: dict[str, Any], *, first: bool) -> None:
+    """What Envoy answers by itself, for the first listener; all have the same.
+
+    Of an answer in several formats the last is shown, which is JSON, and of the others the format.
+    """
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    mappers = manager["local_reply_config"]["mappers"]
+    shown = []
+    for mapper in mappers:
+        kind = mapper.get("body_format_override", {}).get("content_type", "application/json")
+        json_too = "status_code" in mapper and not kind.startswith("application/json")
+        shown.append(kind if json_too else mapper)
+    manager["local_reply_config"] = shown if first else "as above"
 
 
 def show_host(host: dict[str, Any], known: list[dict[str, Any]]) -> dict[str, Any]:

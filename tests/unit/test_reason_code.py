@@ -120,7 +120,7 @@ def test_what_lua_refuses_has_a_reason_of_envoys_and_its_status() -> None:
 def test_refused_on_arrival_has_the_statuses_of_envoys_answers() -> None:
     reason = EnvoyReason.REFUSED_ON_ARRIVAL
     answered = [
-        mapper.filter.and_filter.filters[-1].status_code_filter.comparison.value.default_value
+        mapper.filter.and_filter.filters[0].status_code_filter.comparison.value.default_value
         for mapper in local_replies().mappers
         if reason in mapper.body_format_override.text_format_source.inline_string
     ]
@@ -145,8 +145,9 @@ def _statuses_in_the_source() -> dict[ReasonCode, set[int]]:
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             name = getattr(call.func, "id", None) or getattr(call.func, "attr", "")
             status = _STATUSES.get(name)
-            if name in ("Refuse", "Refusal", "_mapper", "direct_answer"):
-                status = next((arg.value for arg in call.args if isinstance(arg, ast.Constant)), 0)
+            if name in ("Refuse", "Refusal", "Said"):
+                constants = (arg.value for arg in call.args if isinstance(arg, ast.Constant))
+                status = next(constants, None)
             if status is None:
                 continue
             for argument in call.args:

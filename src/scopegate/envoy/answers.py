@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from envoy.config.accesslog.v3.accesslog_pb2 import (
     AccessLogFilter,
@@ -15,14 +15,9 @@ from envoy.config.accesslog.v3.accesslog_pb2 import (
     ResponseFlagFilter,
     StatusCodeFilter,
 )
-from envoy.config.core.v3.base_pb2 import (
-    DataSource,
-    HeaderValue,
-    HeaderValueOption,
-    RuntimeUInt32,
-)
+from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption, RuntimeUInt32
 from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
-from envoy.config.route.v3.route_components_pb2 import DirectResponseAction, HeaderMatcher
+from envoy.config.route.v3.route_components_pb2 import HeaderMatcher
 from envoy.extensions.access_loggers.filters.cel.v3.cel_pb2 import ExpressionFilter
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as hcm,
@@ -31,6 +26,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from scopegate.envoy import names
+from scopegate.envoy.error_bodies import FORMATS, REQUEST_ID, json_body
 from scopegate.envoy.reasons import EnvoyReason
 from scopegate.ir import policy_dialogue as dialogue
 from scopegate.reason_code import ReasonCode
@@ -76,18 +72,21 @@ _BEFORE_IDS = (
     "response.code_details in ['missing_host_header', 'missing_path_rejected',"
     " 'absolute_path_rejected', 'path_normalization_failed', 'low_version', 'overload']"
 )
-_DENIED = "response.code_details == 'ext_authz_denied'"
-# Of all upgrades and tunnels only WebSockets are carried; Envoy would say 403 and nothing else.
-_UPGRADE_UNKNOWN = "response.code_details == 'upgrade_failed'"
-# Routes and the policy service have written their answers; those stay as they are.
-_OUR_OWN = "response.code_details in ['direct_response', 'ext_authz_denied', 'lua_response']"
+_RBAC_DENIED = "rbac_access_denied_matched_policy"
+_UPGRADE_FAILED = "upgrade_failed"
+"""Of all upgrades and tunnels only WebSockets are carried; Envoy would say 403, nothing else."""
+
+Filters = Sequence[AccessLogFilter]
 
 
-def direct_answer(
-    status: int, message: str, reason: ReasonCode | None = None
-) -> DirectResponseAction:
-    """An answer of the route table's own: Kong's JSON, with a reason code beside it if given."""
-    return DirectResponseAction(status=status, body_format=_body(message, reason))
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an answer says. `request_id` is where its id is found."""
+
+    status: int
+    message: str
+    reason: ReasonCode | None = None
+    request_id: str = REQUEST_ID
 
 
 def set_header(name: str, value: str) -> HeaderValueOption:
@@ -128,81 +127,106 @@ def _has_id(*, not_: bool = False) -> AccessLogFilter:
 
 def request_id_header() -> HeaderValueOption:
     """The request's id, on every answer."""
-    return set_header("X-Kong-Request-Id", f"%REQ({names.REQUEST_ID})%")
+    return set_header("X-Kong-Request-Id", REQUEST_ID)
 
 
 def local_replies() -> hcm.LocalReplyConfig:
     """What Envoy says when it answers itself; the first mapper that applies decides."""
-    unavailable = _mapper(_cel("response.code_details == 'ext_authz_error'"), 503, _UNEXPECTED)
-    unavailable.body_format_override.CopyFrom(_body(_UNEXPECTED, EnvoyReason.POLICY_UNAVAILABLE))
-    unavailable.headers_to_add.append(set_header("Retry-After", str(RETRY_AFTER_S)))
     return hcm.LocalReplyConfig(
-        mappers=[
-            *_on_arrival(),
-            *_guarded(),
-            unavailable,
-            _mapper(_cel(_UPGRADE_UNKNOWN), 400, "Bad request", EnvoyReason.UPGRADE_UNSUPPORTED),
-            *(
-                hcm.ResponseMapper(
-                    filter=_cel(f"{_DENIED} && response.code == {said}"),
-                    status_code=UInt32Value(value=meant),
-                    headers_to_add=[request_id_header()],
-                )
-                for meant, said in dialogue.STAND_INS.items()
-            ),
-            hcm.ResponseMapper(filter=_cel(_OUR_OWN), headers_to_add=[request_id_header()]),
-            _mapper(_cel(_NOT_CONNECTED_IN_TIME), *_TIMED_OUT),
-            *(_mapper(_flags(flags), status, text) for flags, status, text in _BY_FLAGS),
-            *(_mapper(_status(status), status, text) for status, text in _BY_STATUS.items()),
-            hcm.ResponseMapper(
-                filter=_status(0, at_least=True), headers_to_add=[request_id_header()]
-            ),
-        ]
+        mappers=[*_on_arrival(), *_guarded(), *_of_filters(), *_of_routes(), *_of_envoy()]
     )
 
 
 def _on_arrival() -> Iterator[hcm.ResponseMapper]:
     """These get an id for the answer and the log, of another form than those of requests."""
+    id_ = f"%RESP({names.REQUEST_ID})%"
     for status, message in _BY_STATUS.items():
-        condition = AndFilter(filters=[refused_on_arrival(), _status(status)])
-        yield hcm.ResponseMapper(
-            filter=AccessLogFilter(and_filter=condition),
-            body_format_override=_body(
-                message, EnvoyReason.REFUSED_ON_ARRIVAL, f"%RESP({names.REQUEST_ID})%"
-            ),
-            headers_to_add=[set_header("X-Kong-Request-Id", "%UNIQUE_ID%")],
-        )
+        said = Said(status, message, EnvoyReason.REFUSED_ON_ARRIVAL, id_)
+        condition = [_status(status), refused_on_arrival()]
+        yield from _mappers(condition, said, set_header("X-Kong-Request-Id", "%UNIQUE_ID%"))
 
 
 def _guarded() -> Iterator[hcm.ResponseMapper]:
     """What the guard refuses (`guards.py`), by the name of its rule: a reason."""
     for reason in GUARDED:
-        denied = f"response.code_details == 'rbac_access_denied_matched_policy[{reason}]'"
-        yield _mapper(_cel(denied), 400, "Bad request", reason)
+        condition = [_status(403), _details(f"{_RBAC_DENIED}[{reason}]")]
+        yield from _mappers(condition, Said(400, "Bad request", reason))
+
+
+def _of_filters() -> Iterator[hcm.ResponseMapper]:
+    """What the asking filters answer; what the policy service has written stays as it is."""
+    unavailable = Said(503, _UNEXPECTED, EnvoyReason.POLICY_UNAVAILABLE)
+    condition = [_status(503), _details("ext_authz_error")]
+    retry_after = set_header("Retry-After", str(RETRY_AFTER_S))
+    yield from _mappers(condition, unavailable, request_id_header(), retry_after)
+    unsupported = Said(400, "Bad request", EnvoyReason.UPGRADE_UNSUPPORTED)
+    yield from _mappers([_status(403), _details(_UPGRADE_FAILED)], unsupported)
+    denied = _details("ext_authz_denied")
+    for meant, said in dialogue.STAND_INS.items():
+        yield _mapper([_status(said), denied], status=meant)
+    yield _mapper([denied])
+    by_lua = _details("lua_response")
+    for each in FORMATS:
+        yield _mapper([each.is_wanted(), by_lua], body=each.body(_UNEXPECTED))
+    yield _mapper([by_lua])
+
+
+def _of_routes() -> Iterator[hcm.ResponseMapper]:
+    """What routes answer by themselves: JSON (`route_entries.answer`), or nothing yet."""
+    # It stands at the end of many lists of the route table, so its words stand here.
+    nothing = f"xds.route_name == '{names.NO_ROUTE}'"
+    yield from _mappers([_status(404), _cel(nothing)], Said(404, NO_ROUTE))
+    direct = _details("direct_response")
+    for each in FORMATS:
+        yield _mapper([_is_refusal(), each.is_wanted(), direct], body=each.body_of_route())
+    yield _mapper([direct])
+
+
+def _of_envoy() -> Iterator[hcm.ResponseMapper]:
+    yield from _mappers([_cel(_NOT_CONNECTED_IN_TIME)], Said(*_TIMED_OUT))
+    for flags, status, text in _BY_FLAGS:
+        yield from _mappers([_flags(flags)], Said(status, text))
+    for status, text in _BY_STATUS.items():
+        yield from _mappers([_status(status)], Said(status, text))
+    yield _mapper([_status(0, at_least=True)])
+
+
+def _mappers(
+    condition: Filters, said: Said, *headers: HeaderValueOption
+) -> Iterator[hcm.ResponseMapper]:
+    """For each format one; the last is JSON. Of the condition the first filter costs least."""
+    status, id_ = said.status, said.request_id
+    for each in FORMATS:
+        wanted = [condition[0], each.is_wanted(), *condition[1:]]
+        yield _mapper(wanted, *headers, status=status, body=each.body(said.message, id_))
+    as_json = json_body(said.message, said.reason, id_)
+    yield _mapper(condition, *headers, status=status, body=as_json)
 
 
 def _mapper(
-    condition: AccessLogFilter, status: int, message: str, reason: ReasonCode | None = None
+    condition: Filters,
+    *headers: HeaderValueOption,
+    status: int | None = None,
+    body: SubstitutionFormatString | None = None,
 ) -> hcm.ResponseMapper:
+    """What is not given stays as it is."""
     return hcm.ResponseMapper(
-        filter=condition,
-        status_code=UInt32Value(value=status),
-        body_format_override=_body(message, reason),
-        headers_to_add=[request_id_header()],
+        filter=_all(condition),
+        status_code=None if status is None else UInt32Value(value=status),
+        body_format_override=body,
+        headers_to_add=headers or [request_id_header()],
     )
 
 
-def _body(
-    message: str, reason: ReasonCode | None = None, request_id: str = f"%REQ({names.REQUEST_ID})%"
-) -> SubstitutionFormatString:
-    members = {"message": message} | ({"reason": reason} if reason else {})
-    lines = [f'  "{key}":{json.dumps(text)}'.replace("%", "%%") for key, text in members.items()]
-    lines.append(f'  "request_id":"{request_id}"')
-    text = "{\n" + ",\n".join(lines) + "\n}"
-    return SubstitutionFormatString(
-        text_format_source=DataSource(inline_string=text),
-        content_type="application/json; charset=utf-8",
-    )
+def _all(filters: Filters) -> AccessLogFilter:
+    """Tried in order, up to the first that does not hold."""
+    if len(filters) == 1:
+        return filters[0]
+    return AccessLogFilter(and_filter=AndFilter(filters=filters))
+
+
+def _details(text: str) -> AccessLogFilter:
+    return _cel(f"response.code_details == '{text}'")
 
 
 def _flags(flags: Sequence[str]) -> AccessLogFilter:

@@ -20,6 +20,9 @@ ANSWERS = "envoy.filters.http.ext_authz"
 """Namespace in which the asking filters put what was decided: filters that ECDS hands out write
 under the name of their kind, not their own (seen in 1.40)."""
 
+NO_ROUTE = "no-route"
+"""The entry for what no route takes."""
+
 METADATA = "scopegate"
 """Namespace of route metadata (policy, route, service, reason) and of the host without port."""
 

@@ -20,7 +20,8 @@ from envoy.type.matcher.v3.regex_pb2 import RegexMatchAndSubstitute
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from scopegate.envoy import names
-from scopegate.envoy.answers import NO_ROUTE, direct_answer, set_header
+from scopegate.envoy.answers import Said, set_header
+from scopegate.envoy.error_bodies import json_body, route_texts
 from scopegate.envoy.filters import unasked
 from scopegate.envoy.messages import duration
 from scopegate.envoy.path_rewrites import Joining, Rewrite, joining, stripped_prefix
@@ -66,9 +67,11 @@ def entries(route: ir.Route, around: Surroundings) -> Iterator[Route]:
 
 
 def no_route(*, is_open: bool = False) -> Route:
-    """The answer to what no route takes."""
+    """The answer to what no route takes; its words are in `answers.py`."""
     result = Route(
-        name="no-route", match=RouteMatch(prefix="/"), direct_response=direct_answer(404, NO_ROUTE)
+        name=names.NO_ROUTE,
+        match=RouteMatch(prefix="/"),
+        direct_response=DirectResponseAction(status=404),
     )
     if not is_open:
         switch_off(result)
@@ -116,8 +119,7 @@ def _answers_first(key: str, match: RouteMatch, route: ir.Route) -> Iterator[Rou
 def _usual(key: str, match: RouteMatch, route: ir.Route, around: Surroundings) -> Iterator[Route]:
     action = route.action
     if isinstance(action, ir.Refuse):
-        refusal = direct_answer(action.status, action.message, action.reason)
-        yield answer(key, match, refusal, action.reason, route)
+        yield answer(key, match, Said(action.status, action.message, action.reason), route)
     else:
         for how in joining(route.match.path, action, dots_arrive=around.dots_arrive):
             name = key if how.paths == "all" else f"{key}/{how.paths}"
@@ -128,8 +130,10 @@ def _https_wanted(key: str, match: RouteMatch, wanted: ir.HttpsOnly) -> Route:
     plain = _also(match)
     plain.headers.append(over("http"))
     if wanted.status == 426:
-        return answer(key, plain, direct_answer(426, "Please use HTTPS protocol"))
-    result = answer(key, plain, DirectResponseAction(status=wanted.status))
+        return answer(key, plain, Said(426, "Please use HTTPS protocol"))
+    result = Route(
+        name=key, match=plain, direct_response=DirectResponseAction(status=wanted.status)
+    )
     result.response_headers_to_add.append(set_header("Location", f"https://{HOST}%REQ(:PATH)%"))
     return result
 
@@ -137,23 +141,21 @@ def _https_wanted(key: str, match: RouteMatch, wanted: ir.HttpsOnly) -> Route:
 def _grpc_wanted(key: str, match: RouteMatch) -> Iterator[Route]:
     old = _also(match)
     old.headers.append(header_prefix(names.PROTOCOL, "HTTP/1"))
-    yield answer(f"{key}/http1", old, direct_answer(426, "Please use HTTP2 protocol"))
+    yield answer(f"{key}/http1", old, Said(426, "Please use HTTP2 protocol"))
     other = _also(match)
     other.headers.append(header_regex("content-type", "application/grpc.*", invert=True))
-    refusal = direct_answer(415, "Non-gRPC request matched gRPC route")
+    refusal = Said(415, "Non-gRPC request matched gRPC route")
     yield answer(f"{key}/content", other, refusal)
 
 
-def answer(
-    key: str,
-    match: RouteMatch,
-    said: DirectResponseAction,
-    reason: ReasonCode | None = None,
-    route: ir.Route | None = None,
-) -> Route:
+def answer(key: str, match: RouteMatch, said: Said, route: ir.Route | None = None) -> Route:
     """An entry that answers by itself."""
-    result = Route(name=key, match=match, direct_response=said)
-    _describe(result, route, reason)
+    spoken = DirectResponseAction(
+        status=said.status, body_format=json_body(said.message, said.reason)
+    )
+    result = Route(name=key, match=match, direct_response=spoken)
+    _describe(result, route, said.reason)
+    _add(result, names.METADATA, route_texts(said.message))
     return result
 
 

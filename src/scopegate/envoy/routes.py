@@ -22,7 +22,7 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from scopegate.envoy import names, wire
-from scopegate.envoy.answers import direct_answer, request_id_header, set_header
+from scopegate.envoy.answers import Said, request_id_header, set_header
 from scopegate.envoy.guards import dots_are_refused, rules, traits
 from scopegate.envoy.messages import packed
 from scopegate.envoy.reasons import EnvoyReason
@@ -227,7 +227,7 @@ def _tunnels() -> bytes:
     """Fields of a Matcher: a tunnel has no path, and nothing else may match it."""
     match = RouteMatch(connect_matcher=RouteMatch.ConnectMatcher())
     reason = EnvoyReason.UPGRADE_UNSUPPORTED
-    refusal = answer("tunnel", match, direct_answer(400, "Bad request", reason), reason)
+    refusal = answer("tunnel", match, Said(400, "Bad request", reason))
     switch_off(refusal)
     predicate = Matcher.MatcherList.Predicate
     is_tunnel = predicate.SinglePredicate(
