@@ -51,10 +51,7 @@ _BY_FLAGS = (
     (("UT", "SI"), *_TIMED_OUT),
     # it did not take the connection, or broke it, or spoke no HTTP
     (("UF", "UC", "UR", "UPE"), 502, "An invalid response was received from the upstream server"),
-    # there is nobody: its name does not resolve
-    (("UH", "NC"), 503, "name resolution failed"),
     (("UO",), 503, "The upstream server is currently unavailable"),
-    (("NR",), 404, NO_ROUTE),
 )
 _BY_STATUS = {
     400: "Bad request",
@@ -133,7 +130,7 @@ def request_id_header() -> HeaderValueOption:
 def local_replies() -> hcm.LocalReplyConfig:
     """What Envoy says when it answers itself; the first mapper that applies decides."""
     return hcm.LocalReplyConfig(
-        mappers=[*_on_arrival(), *_guarded(), *_of_filters(), *_of_routes(), *_of_envoy()]
+        mappers=[*_on_arrival(), *_guarded(), *_of_filters(), *_of_routes(), *_of_router()]
     )
 
 
@@ -143,7 +140,7 @@ def _on_arrival() -> Iterator[hcm.ResponseMapper]:
     for status, message in _BY_STATUS.items():
         said = Said(status, message, EnvoyReason.REFUSED_ON_ARRIVAL, id_)
         condition = [_status(status), refused_on_arrival()]
-        yield from _mappers(condition, said, set_header("X-Kong-Request-Id", "%UNIQUE_ID%"))
+        yield from _mappers(condition, said, *_ours("%UNIQUE_ID%"))
 
 
 def _guarded() -> Iterator[hcm.ResponseMapper]:
@@ -158,7 +155,7 @@ def _of_filters() -> Iterator[hcm.ResponseMapper]:
     unavailable = Said(503, _UNEXPECTED, EnvoyReason.POLICY_UNAVAILABLE)
     condition = [_status(503), _details("ext_authz_error")]
     retry_after = set_header("Retry-After", str(RETRY_AFTER_S))
-    yield from _mappers(condition, unavailable, request_id_header(), retry_after)
+    yield from _mappers(condition, unavailable, *_ours(), retry_after)
     unsupported = Said(400, "Bad request", EnvoyReason.UPGRADE_UNSUPPORTED)
     yield from _mappers([_status(403), _details(_UPGRADE_FAILED)], unsupported)
     denied = _details("ext_authz_denied")
@@ -182,13 +179,30 @@ def _of_routes() -> Iterator[hcm.ResponseMapper]:
     yield _mapper([direct])
 
 
-def _of_envoy() -> Iterator[hcm.ResponseMapper]:
-    yield from _mappers([_cel(_NOT_CONNECTED_IN_TIME)], Said(*_TIMED_OUT))
+def _of_router() -> Iterator[hcm.ResponseMapper]:
+    """What goes wrong with an upstream, and the rest.
+
+    With an upstream it counts as proxied, as for Kong: it has the time of the proxy, where that
+    is known, and not that of an answer of ours.
+    """
+    proxied = request_id_header()
+    yield from _mappers([_cel(_NOT_CONNECTED_IN_TIME)], Said(*_TIMED_OUT), proxied)
     for flags, status, text in _BY_FLAGS:
-        yield from _mappers([_flags(flags)], Said(status, text))
+        yield from _mappers([_flags(flags)], Said(status, text), proxied)
+    # there is nobody: its name does not resolve
+    yield from _mappers([_flags(["UH", "NC"])], Said(503, "name resolution failed"))
+    yield from _mappers([_flags(["NR"])], Said(404, NO_ROUTE))
     for status, text in _BY_STATUS.items():
         yield from _mappers([_status(status)], Said(status, text))
     yield _mapper([_status(0, at_least=True)])
+
+
+def _ours(request_id: str = REQUEST_ID) -> Sequence[HeaderValueOption]:
+    """What answers of our own have; the time is in milliseconds."""
+    return (
+        set_header("X-Kong-Request-Id", request_id),
+        set_header("X-Kong-Response-Latency", "%DURATION%"),
+    )
 
 
 def _mappers(
@@ -214,7 +228,7 @@ def _mapper(
         filter=_all(condition),
         status_code=None if status is None else UInt32Value(value=status),
         body_format_override=body,
-        headers_to_add=headers or [request_id_header()],
+        headers_to_add=headers or _ours(),
     )
 
 

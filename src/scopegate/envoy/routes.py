@@ -258,6 +258,8 @@ def _head(guard: RBACPerRoute) -> RouteConfiguration:
             names.PROTOCOL,
             names.SNI,
             *dialogue.APPLIED,
+            # Of the hop before, and servers with CGI would take it for their own proxy.
+            "proxy",
             "x-envoy-external-address",
             "x-envoy-internal",
         ],

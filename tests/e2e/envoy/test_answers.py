@@ -14,7 +14,7 @@ from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import Cluster, Gateway, Listener, Refuse
 from scopegate.ir.policy_dialogue import STAND_INS
 from support.envoy_process import running_envoy
-from support.policy_double import Verdict
+from support.policy_double import Asked, Verdict
 from support.ports import free_port
 from support.raw_http import RawConnection, ask
 
@@ -290,7 +290,42 @@ async def test_the_upstreams_share_of_the_time_is_told(node: Node):
     reply = await node.ask("/slow/0.1")
     assert 100 <= int(reply.one("x-kong-upstream-latency") or 0) < 1000
     assert 0 <= int(reply.one("x-kong-proxy-latency") or -1) < 100
-    assert (await node.ask("/none")).all("x-kong-upstream-latency") == []
+    assert reply.all("x-kong-response-latency") == []
+
+
+async def test_answers_of_our_own_tell_the_whole_time_only(node: Node):
+    lost = Cluster("lost-1", "no-such-host.invalid", 80, 1000, 5000)
+    routes = (
+        node.route("/none", action=Refuse(500, "r", "m")),
+        node.route("/lost", cluster="lost-1"),
+        node.protected("/no"),
+    )
+    await node.serve(*routes, clusters=(node.cluster, lost))
+
+    async def refuse(asked: Asked) -> Verdict:
+        await asyncio.sleep(0.1)
+        return Verdict(403, [], b"no")
+
+    node.policy.decide = refuse
+    least = {"/none": 0, "/lost": 0, "/no": 100, "/unknown": 0, "/%00": 0, "/a%2fb": 0}
+    for target, least_ms in least.items():
+        reply = await node.ask(target)
+        assert least_ms <= int(reply.one("x-kong-response-latency") or -1) < 1000, target
+        others = ("x-kong-upstream-latency", "x-kong-proxy-latency")
+        assert [name for name in others if reply.all(name)] == [], target
+
+
+async def test_what_goes_wrong_with_an_upstream_counts_as_proxied(node: Node):
+    dead = Cluster("dead-1", "127.0.0.1", free_port(), 1000, 5000)
+    await node.serve(
+        node.route("/dead", cluster="dead-1"),
+        node.route("/slow", read_timeout_ms=100),
+        clusters=(node.cluster, dead),
+    )
+    for target, status in (("/dead", 502), ("/slow/5", 504)):
+        reply = await node.ask(target)
+        assert reply.status == status
+        assert reply.all("x-kong-response-latency") == []
 
 
 async def test_no_access_log_unless_it_is_wanted(node: Node):

@@ -104,6 +104,32 @@ async def test_what_we_say_about_the_client_is_our_word(node: Node):
     assert rest == set()
 
 
+async def test_what_is_of_the_hop_before_ends_here(node: Node):
+    await node.serve(node.route("/"))
+    named = [
+        ("Connection", "keep-alive, TE"),
+        ("Keep-Alive", "timeout=5"),
+        ("TE", "gzip, trailers"),
+    ]
+    proxies = [("Proxy-Connection", "keep-alive"), ("Proxy", "http://evil.test")]
+    kept = [("Authorization", "Basic YTpi"), ("Proxy-Authorization", "Basic YTpi")]
+    assert (await node.ask("/", headers=[*named, *proxies, *kept])).status == 200
+    got = node.upstream.last
+    gone = ("connection", "keep-alive", "proxy-connection", "proxy")
+    assert [name for name in gone if got.all(name)] == []
+    assert got.one("te") == "trailers"
+    assert [got.one(name.lower()) for name, _ in kept] == [value for _, value in kept]
+    await node.ask("/", headers=[("TE", "gzip;q=0.5")])
+    assert node.upstream.last.all("te") == []
+
+
+async def test_other_upgrades_than_websocket_do_not_arrive(node: Node):
+    await node.serve(node.route("/"))
+    await node.ask("/", headers=[("Connection", "Upgrade"), ("Upgrade", "h2c")])
+    await node.ask("/", headers=[("Upgrade", "websocket")])
+    assert [request.all("upgrade") for request in node.upstream.received] == [[], []]
+
+
 async def test_request_ids_are_ours_and_the_clients_own_passes(node: Node):
     await node.serve(node.route("/"))
     replies = [await node.ask("/", headers=[("X-Request-Id", "mine")]) for _ in range(3)]
