@@ -182,8 +182,8 @@ def _of_routes() -> Iterator[hcm.ResponseMapper]:
 def _of_router() -> Iterator[hcm.ResponseMapper]:
     """What goes wrong with an upstream, and the rest.
 
-    With an upstream it counts as proxied, as for Kong: it has the time of the proxy, where that
-    is known, and not that of an answer of ours.
+    With an upstream it counts as proxied, as for Kong: it has Via (`routes.py`) and the time of
+    the proxy, where that is known, and not that of an answer of ours.
     """
     proxied = request_id_header()
     yield from _mappers([_cel(_NOT_CONNECTED_IN_TIME)], Said(*_TIMED_OUT), proxied)

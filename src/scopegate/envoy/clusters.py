@@ -31,6 +31,7 @@ from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as upst
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from google.protobuf.wrappers_pb2 import UInt32Value
 
+from scopegate.envoy import names
 from scopegate.envoy.messages import duration, packed
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir import gateway as ir
@@ -49,7 +50,7 @@ def envoy_cluster(cluster: ir.Cluster, settings: EnvoySettings) -> Cluster:
         name=cluster.name,
         connect_timeout=duration(cluster.connect_timeout_ms),
         per_connection_buffer_limit_bytes=UInt32Value(value=settings.buffer_limit_bytes),
-        load_assignment=_load_assignment(cluster),
+        load_assignment=_load_assignment(cluster, settings),
         circuit_breakers=unlimited(),
         typed_extension_protocol_options={_HTTP_OPTIONS: packed(_http(cluster))},
         upstream_bind_config=BindConfig(socket_options=[_write_timeout(cluster)]),
@@ -96,9 +97,11 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _load_assignment(cluster: ir.Cluster) -> ClusterLoadAssignment:
+def _load_assignment(cluster: ir.Cluster, settings: EnvoySettings) -> ClusterLoadAssignment:
     address = Address(socket_address=SocketAddress(address=cluster.host, port_value=cluster.port))
     endpoint = LbEndpoint(endpoint=Endpoint(address=address))
+    via = endpoint.metadata.filter_metadata[names.METADATA].fields[names.VIA]
+    via.string_value = f"{'2' if cluster.http2 else '1.1'} {settings.server_name}"
     return ClusterLoadAssignment(
         cluster_name=cluster.name, endpoints=[LocalityLbEndpoints(lb_endpoints=[endpoint])]
     )

@@ -26,6 +26,9 @@ NO_ROUTE = "no-route"
 METADATA = "scopegate"
 """Namespace of route metadata (policy, route, service, reason) and of the host without port."""
 
+VIA = "via"
+"""Key of the metadata of an endpoint: how answers from there name the gateway in Via."""
+
 REQUEST_ID = "x-kong-request-id"
 
 PROTOCOL = "x-scopegate-protocol"

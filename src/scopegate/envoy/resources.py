@@ -116,7 +116,7 @@ def gateway_resources(
         each: memo.listeners.get(each) or _named(envoy_listener(each, settings))
         for each in gateway.listeners
     }
-    table = route_table(gateway, memo.table)
+    table = route_table(gateway, settings, memo.table)
     return Resources(
         clusters=dict(memo.clusters.values()),
         extensions=dict(map(_named, extensions(gateway, settings))),

@@ -38,6 +38,7 @@ from scopegate.envoy.route_entries import (
 from scopegate.envoy.route_hosts import by_host, domains
 from scopegate.envoy.route_matches import PORT, candidate
 from scopegate.envoy.route_tree import Branch, Candidate, arrange
+from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir import gateway as ir
 from scopegate.ir import policy_dialogue as dialogue
 
@@ -120,7 +121,9 @@ class RouteTable:
         return RouteConfiguration.FromString(self.content.value)
 
 
-def route_table(gateway: ir.Gateway, memo: TableMemo | None = None) -> RouteTable:
+def route_table(
+    gateway: ir.Gateway, settings: EnvoySettings, memo: TableMemo | None = None
+) -> RouteTable:
     """All routes, by host and beginning of the path; first what no route may see."""
     memo = memo if memo is not None else TableMemo()
     known = [_known(route, memo) for route in gateway.routes]
@@ -138,7 +141,7 @@ def route_table(gateway: ir.Gateway, memo: TableMemo | None = None) -> RouteTabl
         )
         hosts[table.hosts] = _host(table.hosts, places, is_open, memo)
     memo.hosts = hosts
-    head = _head(rules(gateway, paths)).SerializeToString(deterministic=True)
+    head = _head(rules(gateway, paths), settings).SerializeToString(deterministic=True)
     made = [head, *(each.content for each in hosts.values())]
     digest = hashlib.sha256(head)
     for each in hosts.values():
@@ -247,13 +250,13 @@ def header_input(name: str) -> TypedExtensionConfig:
     return TypedExtensionConfig(name=name.removeprefix(":"), typed_config=content)
 
 
-def _head(guard: RBACPerRoute) -> RouteConfiguration:
+def _head(guard: RBACPerRoute, settings: EnvoySettings) -> RouteConfiguration:
     """What holds for all routes."""
     return RouteConfiguration(
         name=TABLE,
         ignore_port_in_host_matching=True,
         typed_per_filter_config={names.GUARD: packed(guard)},
-        request_headers_to_add=list(_request_headers()),
+        request_headers_to_add=list(_request_headers(settings)),
         request_headers_to_remove=[
             names.PROTOCOL,
             names.SNI,
@@ -268,21 +271,19 @@ def _head(guard: RBACPerRoute) -> RouteConfiguration:
             # What cannot be said of an answer of Envoy's own is left out.
             set_header("X-Kong-Upstream-Latency", "%COMMON_DURATION(US_TX_BEG:US_RX_BEG:ms)%"),
             set_header("X-Kong-Proxy-Latency", "%COMMON_DURATION(DS_RX_BEG:US_TX_BEG:ms)%"),
+            _appended("Via", f"%UPSTREAM_METADATA({names.METADATA}:{names.VIA})%"),
         ],
     )
 
 
-def _request_headers() -> Iterator[HeaderValueOption]:
+def _request_headers(settings: EnvoySettings) -> Iterator[HeaderValueOption]:
     """What the upstream learns about the client; X-Forwarded-Path is there since arrival.
 
     Source: admin-api.md §3 (request headers).
     """
-    yield HeaderValueOption(
-        header=HeaderValue(
-            key="X-Forwarded-For", value="%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
-        ),
-        append_action=HeaderValueOption.APPEND_IF_EXISTS_OR_ADD,
-    )
+    yield _appended("X-Forwarded-For", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%")
+    # With the name of the protocol, which RFC 9110 §7.6.3 lets us leave out and Kong does.
+    yield _appended("Via", f"%PROTOCOL% {settings.server_name}")
     yield set_header("X-Real-IP", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")
     yield set_header("X-Forwarded-Proto", "%REQ(:SCHEME)%")
     yield set_header("X-Forwarded-Host", HOST)
@@ -292,6 +293,13 @@ def _request_headers() -> Iterator[HeaderValueOption]:
     yield HeaderValueOption(
         header=HeaderValue(key="Connection", value="Upgrade"),
         append_action=HeaderValueOption.OVERWRITE_IF_EXISTS,
+    )
+
+
+def _appended(name: str, value: str) -> HeaderValueOption:
+    return HeaderValueOption(
+        header=HeaderValue(key=name, value=value),
+        append_action=HeaderValueOption.APPEND_IF_EXISTS_OR_ADD,
     )
 
 

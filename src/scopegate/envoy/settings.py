@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class EnvoySettings:
     """Limits, times and paths. Changing what listeners are made of drains them; see ADR 0013.
 
-    server_name             for the Server header of answers that have none
+    server_name             for the Server header of answers that have none, and for Via
     ca_bundle_path          PEM file of the authorities that upstream certificates must come from
     policy_timeout_ms       how long the policy service may take; a login waits for its provider
     body_limit_bytes        how much of a body is buffered for the policy service

@@ -311,8 +311,15 @@ async def test_answers_of_our_own_tell_the_whole_time_only(node: Node):
     for target, least_ms in least.items():
         reply = await node.ask(target)
         assert least_ms <= int(reply.one("x-kong-response-latency") or -1) < 1000, target
-        others = ("x-kong-upstream-latency", "x-kong-proxy-latency")
+        others = ("via", "x-kong-upstream-latency", "x-kong-proxy-latency")
         assert [name for name in others if reply.all(name)] == [], target
+
+
+async def test_answers_of_an_upstream_name_us_in_via(node: Node):
+    await node.serve(node.route("/"))
+    assert (await node.ask("/")).one("via") == "1.1 scopegate"
+    node.upstream.response_headers = [("via", "1.0 fred")]
+    assert (await node.ask("/status/404")).one("via") == "1.0 fred,1.1 scopegate"
 
 
 async def test_what_goes_wrong_with_an_upstream_counts_as_proxied(node: Node):
@@ -324,7 +331,7 @@ async def test_what_goes_wrong_with_an_upstream_counts_as_proxied(node: Node):
     )
     for target, status in (("/dead", 502), ("/slow/5", 504)):
         reply = await node.ask(target)
-        assert reply.status == status
+        assert (reply.status, reply.one("via")) == (status, "1.1 scopegate")
         assert reply.all("x-kong-response-latency") == []
 
 

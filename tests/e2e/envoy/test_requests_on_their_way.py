@@ -97,6 +97,7 @@ async def test_what_we_say_about_the_client_is_our_word(node: Node):
         "x-forwarded-path": "/prefix/x",
         "x-forwarded-prefix": "/prefix",
         "x-real-ip": "127.0.0.1",
+        "via": "HTTP/1.1 scopegate",
         "x-kong-request-id": reply.one("x-kong-request-id"),
     }
     assert {name: got.one(name) for name in ours} == ours
@@ -128,6 +129,18 @@ async def test_other_upgrades_than_websocket_do_not_arrive(node: Node):
     await node.ask("/", headers=[("Connection", "Upgrade"), ("Upgrade", "h2c")])
     await node.ask("/", headers=[("Upgrade", "websocket")])
     assert [request.all("upgrade") for request in node.upstream.received] == [[], []]
+
+
+async def test_via_names_the_clients_protocol_and_us_last(node: Node):
+    await node.serve(node.route("/"))
+    await node.ask("/", headers=[("Via", "1.0 fred")])
+    assert node.upstream.last.one("via") == "1.0 fred,HTTP/1.1 scopegate"
+    await node.ask("/", version="HTTP/1.0")
+    assert node.upstream.last.one("via") == "HTTP/1.0 scopegate"
+    connection = await H2Connection.open(node.plain)
+    await connection.ask("/")
+    assert node.upstream.last.one("via") == "HTTP/2 scopegate"
+    connection.close()
 
 
 async def test_request_ids_are_ours_and_the_clients_own_passes(node: Node):

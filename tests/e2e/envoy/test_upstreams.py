@@ -91,6 +91,8 @@ async def test_grpc_goes_up_as_http2_with_its_trailers(tls_node: Node, pki: Pki,
         assert (reply.status, reply.body) == (200, b"\0\0\0\0\2ok")
         assert reply.trailers["grpc-status"] == "0"
         assert upstream.received[0][":authority"] == "svc.test"
+        assert upstream.received[0]["via"] == "HTTP/2 scopegate"
+        assert reply.headers["via"] == "2 scopegate"
         assert len(tls_node.policy.asked) == 1
         connection.close()
 

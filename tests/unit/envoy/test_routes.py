@@ -10,7 +10,10 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from scopegate.envoy import routes, wire
 from scopegate.envoy.routes import RouteTable, TableMemo, route_table
+from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import Forward, Gateway, HostMatch, PathMatch, Route, RouteMatch
+
+SETTINGS = EnvoySettings()
 
 
 def route(number: int, cluster: str = "c", host: str | None = None, path: str = "") -> Route:
@@ -38,7 +41,7 @@ def test_a_memo_changes_no_byte(changes: list[list[Route]]):
     memo = TableMemo()
     for each in changes:
         gateway = Gateway(routes=tuple(each))
-        with_memo, without = route_table(gateway, memo), route_table(gateway)
+        with_memo, without = route_table(gateway, SETTINGS, memo), route_table(gateway, SETTINGS)
         assert with_memo.content.value == without.content.value
         assert with_memo.digest == without.digest
 
@@ -51,17 +54,17 @@ def test_what_did_not_change_is_not_made_again(monkeypatch):
     )
     memo = TableMemo()
     table = [route(number, host=f"h{number % 3}.test") for number in range(9)]
-    first = route_table(Gateway(routes=tuple(table)), memo)
+    first = route_table(Gateway(routes=tuple(table)), SETTINGS, memo)
     assert len(made) == 9
     table[4] = replace(table[4], route_name="new")
-    second = route_table(Gateway(routes=tuple(table)), memo)
+    second = route_table(Gateway(routes=tuple(table)), SETTINGS, memo)
     assert made[9:] == ["key-4"]
     assert first.digest != second.digest
     assert memo.routes.keys() == {each.key for each in table}
 
 
 def test_the_content_is_a_message_that_can_be_read():
-    table: RouteTable = route_table(Gateway(routes=(route(1, host="a.test"), route(2))))
+    table: RouteTable = route_table(Gateway(routes=(route(1, host="a.test"), route(2))), SETTINGS)
     hosts = {host.name: host for host in table.message().virtual_hosts}
     assert set(hosts) == {"a.test", "all"}
     assert hosts["all"].matcher.on_no_match.matcher.matcher_tree.prefix_match_map.map.keys() == {
