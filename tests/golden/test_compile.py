@@ -129,18 +129,37 @@ def show_resources(compiled: Compiled, case: Mapping[str, Any]) -> Any:
     for kind in case.get("show", ["clusters", "routes"]):
         by_name = getattr(resources, "routes" if kind == "tables" else kind)
         for name, resource in by_name.items():
-            text = MessageToJson(resource.content, preserving_proto_field_name=True, sort_keys=True)
-            document = json.loads(text)
+            document = as_json(resource.content)
             if kind == "routes":
-                document = [short(entry) for entry in document["virtual_hosts"][0]["routes"]]
-                document = [entry for entry in document if "/" in entry["name"]]
+                known: list[dict[str, Any]] = []
+                document = [show_host(host, known) for host in document["virtual_hosts"]]
             shown.setdefault(kind, {})[name] = document
     return shown
 
 
+def as_json(message: Any) -> Any:
+    text = MessageToJson(message, preserving_proto_field_name=True, sort_keys=True)
+    return json.loads(text)
+
+
+def show_host(host: dict[str, Any], known: list[dict[str, Any]]) -> dict[str, Any]:
+    """Where entries stand in the tree, and those that come from entities and are not `known`."""
+    tree = host["matcher"]["on_no_match"]["matcher"]
+    branches = tree.get("matcher_tree", {}).get("prefix_match_map", {}).get("map", {})
+    places, new = {}, []
+    for start, branch in {**branches, "": tree["on_no_match"]}.items():
+        listed = branch["action"]["typed_config"]["routes"]
+        places[start] = [entry["name"] for entry in listed]
+        new += [entry for entry in map(short, listed) if "/" in entry["name"]]
+    shown = [entry for number, entry in enumerate(new) if entry not in [*known, *new[:number]]]
+    known += shown
+    of_all = {key: host[key] for key in ("domains", "typed_per_filter_config") if key in host}
+    return {**short(of_all), "tree": places, "entries": shown}
+
+
 def short(entry: dict[str, Any]) -> dict[str, Any]:
-    """A route with one word in place of the filters that it switches off."""
-    if len(entry.get("typed_per_filter_config", ())) == 3:
+    """A route or virtual host with one word in place of the filters that it switches off."""
+    if len(entry.get("typed_per_filter_config", ())) == 4:
         entry["typed_per_filter_config"] = "nothing is asked"
     return entry
 

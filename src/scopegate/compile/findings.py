@@ -41,11 +41,10 @@ def _of_cluster(service: Service, cluster: Cluster | CannotLower) -> Iterator[Fi
         yield Finding("warning", code, message, "services", service.id)
 
 
-def route_findings(snapshot: Snapshot) -> Iterator[Finding]:
-    """Of all routes."""
-    for route in snapshot.routes.values():
-        for level, code, message in _route_faults(route):
-            yield Finding(level, code, message, "routes", route.id)
+def route_findings(route: Route) -> Iterator[Finding]:
+    """Of one route, whatever else there is."""
+    for level, code, message in _route_faults(route):
+        yield Finding(level, code, message, "routes", route.id)
 
 
 def _route_faults(

@@ -5,33 +5,19 @@ The second, from the gateway to what Envoy is told, is `envoy/resources.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Literal
 
-from scopegate.compile.findings import (
-    GRPC,
-    PLAIN,
-    SERVED,
-    plugin_findings,
-    route_findings,
-    service_findings,
-)
-from scopegate.compile.matches import fault, matches
-from scopegate.compile.order import SplitRoute, in_order
+from scopegate.compile.findings import plugin_findings, service_findings
 from scopegate.compile.policies import Policies, lower_plugins
-from scopegate.compile.reasons import CompileReason
-from scopegate.compile.upstreams import cluster_of, forward_of
+from scopegate.compile.route_table import RouteMemo, route_table
+from scopegate.compile.upstreams import cluster_of
 from scopegate.entities.finding import Finding
-from scopegate.entities.snapshot import Route as RouteEntity
 from scopegate.entities.snapshot import Service, Snapshot
-from scopegate.ir.gateway import Cluster, Forward, Gateway, HttpsOnly, Listener, Refuse, Route
-from scopegate.ir.policy import Policy
+from scopegate.ir.gateway import Cluster, Forward, Gateway, Listener
 from scopegate.plugins.built import BuiltPlugin
 from scopegate.plugins.lowering import CannotLower, Facts
-from scopegate.reason_code import ReasonCode
-
-NO_SERVICE = Refuse(503, CompileReason.SERVICE_MISSING, "no Service found with those values")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +43,46 @@ class Compiled:
     findings: tuple[Finding, ...] = ()
 
 
+@dataclass(slots=True)
+class CompileMemo:
+    """What was made of the last snapshot, so that only what changed is made anew.
+
+    For one set of settings and plugins. It changes no result: entities count as unchanged when
+    they are the same objects, as the store hands them out.
+    """
+
+    policies: Policies | None = None
+    clusters: dict[str, tuple[Service, Cluster | CannotLower]] = field(default_factory=dict)
+    routes: RouteMemo = field(default_factory=RouteMemo)
+
+
 def compile_gateway(
     snapshot: Snapshot,
     facts: Facts,
     settings: CompileSettings,
     plugins: Iterable[BuiltPlugin],
+    memo: CompileMemo | None = None,
 ) -> Compiled:
     """Compile everything. Never fails: what is broken is refused on its own routes, and found."""
-    policies = lower_plugins(snapshot, facts, plugins)
-    clusters = {
-        service.id: _cluster(service, settings.upstream_tls_verify)
+    memo = memo if memo is not None else CompileMemo()
+    memo.policies = policies = lower_plugins(snapshot, facts, plugins, memo.policies)
+    memo.clusters = {
+        service.id: _known_cluster(service, settings, memo)
         for service in snapshot.services.values()
     }
-    table = _RouteTable(snapshot, clusters, policies, remembers=settings.remembers)
-    served = [route for route in snapshot.routes.values() if _is_served(route, snapshot)]
-    routes = tuple(entry for part in in_order(served) for entry in table.entries(part))
-    forwards = (route.action for route in routes if isinstance(route.action, Forward))
+    clusters = {id_: cluster for id_, (_, cluster) in memo.clusters.items()}
+    table = route_table(snapshot, clusters, policies, memo.routes, remembers=settings.remembers)
+    forwards = (route.action for route in table.entries if isinstance(route.action, Forward))
     needed = {forward.cluster for forward in forwards}
     built = (cluster for cluster in clusters.values() if isinstance(cluster, Cluster))
     consumers_needed = any(policy.consumers for policy in table.policies.values())
     gateway = Gateway(
         listeners=settings.listeners,
-        routes=routes,
+        routes=table.entries,
         clusters=tuple(
             sorted((c for c in built if c.name in needed), key=lambda cluster: cluster.name)
         ),
-        policies=dict(sorted(table.policies.items())),
+        policies=table.policies,
         consumers=policies.directory if consumers_needed else None,
         upstream_headers=policies.upstream_headers,
         downstream_headers=policies.downstream_headers,
@@ -94,76 +94,18 @@ def compile_gateway(
         *policies.findings(),
         *plugin_findings(snapshot),
         *service_findings(snapshot, clusters),
-        *route_findings(snapshot),
+        *table.findings,
     }
     return Compiled(gateway, tuple(sorted(findings, key=_finding_order)))
 
 
-class _RouteTable:
-    """Makes the entries of the route table and collects the policies that they name."""
-
-    def __init__(
-        self,
-        snapshot: Snapshot,
-        clusters: Mapping[str, Cluster | CannotLower],
-        policies: Policies,
-        *,
-        remembers: bool,
-    ) -> None:
-        self._snapshot = snapshot
-        self._clusters = clusters
-        self._policies = policies
-        self._remembers = remembers
-        self.policies: dict[str, Policy] = {}
-
-    def entries(self, part: SplitRoute) -> Iterator[Route]:
-        """One entry per path of this part."""
-        route = part.route
-        service = self._snapshot.services.get(route.service_id or "")
-        action, policy = self._action(part, service)
-        protocols = frozenset(route.protocols) & SERVED
-        for number, match in enumerate(matches(part)):
-            yield Route(
-                key=f"{part.id}/{number}",
-                match=match,
-                action=action,
-                route_id=route.id,
-                route_name=route.name,
-                service_id=service.id if service else None,
-                service_name=service.name if service else None,
-                policy_id=policy.id if policy else None,
-                replay=policy.replay if policy and self._remembers else None,
-                https_only=(
-                    None if protocols & PLAIN else HttpsOnly(route.https_redirect_status_code)
-                ),
-                grpc_only=protocols <= GRPC,
-            )
-
-    def _action(
-        self, part: SplitRoute, service: Service | None
-    ) -> tuple[Forward | Refuse, Policy | None]:
-        policy = self._policies.of(part.route)
-        if isinstance(policy, CannotLower):
-            return _refusal(policy.code), None
-        if fault(part):
-            return _refusal(CompileReason.ROUTE_REGEX_INVALID), None
-        if policy is not None:
-            self.policies[policy.id] = policy
-        if service is None:
-            return NO_SERVICE, policy
-        cluster = self._clusters[service.id]
-        if isinstance(cluster, CannotLower):
-            return _refusal(cluster.code), policy
-        return forward_of(part.route, service, cluster), policy
-
-
-def _refusal(reason: ReasonCode) -> Refuse:
-    return Refuse(500, reason, "An unexpected error occurred")
-
-
-def _is_served(route: RouteEntity, snapshot: Snapshot) -> bool:
-    service = snapshot.services.get(route.service_id or "")
-    return not SERVED.isdisjoint(route.protocols) and (service is None or service.enabled)
+def _known_cluster(
+    service: Service, settings: CompileSettings, memo: CompileMemo
+) -> tuple[Service, Cluster | CannotLower]:
+    known = memo.clusters.get(service.id)
+    if known is not None and known[0] is service:
+        return known
+    return service, _cluster(service, settings.upstream_tls_verify)
 
 
 def _cluster(service: Service, verify_by_default: bool) -> Cluster | CannotLower:

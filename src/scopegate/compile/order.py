@@ -27,10 +27,18 @@ class SplitRoute:
     paths: tuple[str, ...]
 
 
+Priority = tuple[int, bool, int, bool, int, int]
+
+
 def in_order(routes: Iterable[Route]) -> list[SplitRoute]:
     """All routes, split, the one that is tried first in front."""
     parts = [part for route in routes for part in split(route)]
-    return sorted(parts, key=lambda part: (priority(part), part.id), reverse=True)
+    return sorted(parts, key=rank, reverse=True)
+
+
+def rank(part: SplitRoute) -> tuple[Priority, str]:
+    """No two parts have the same; larger is tried first."""
+    return priority(part), part.id
 
 
 def split(route: Route) -> list[SplitRoute]:
@@ -46,7 +54,7 @@ def split(route: Route) -> list[SplitRoute]:
     ]
 
 
-def priority(part: SplitRoute) -> tuple[int, bool, int, bool, int, int]:
+def priority(part: SplitRoute) -> Priority:
     """Larger is tried first.
 
     Fields that are set, only plain hosts, names of headers, a regex path, its `regex_priority`,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from scopegate.compile.plugin_choice import chain
 from scopegate.compile.reasons import CompileFinding, CompileReason
@@ -29,26 +29,48 @@ _HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 class Policies:
     """The plugins of a snapshot, lowered.
 
+    made_of     the snapshot and the facts that they come from
     priorities  by plugin name
     lowered     by plugin id: the step, or why there is none
     directory   the consumers, for policies that look somebody up
     """
 
+    made_of: tuple[Snapshot, Facts]
     plugins: tuple[Plugin, ...]
     priorities: Mapping[str, int]
     lowered: Mapping[str, Lowered | CannotLower]
     directory: ConsumerDirectory
+    _by_target: dict[str | None, list[Plugin]] = field(default_factory=dict, compare=False)
+    _known: dict[tuple[str, ...], Policy] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        for plugin in self.plugins:
+            target = plugin.route_id or plugin.service_id
+            self._by_target.setdefault(target, []).append(plugin)
 
     def of(self, route: Route) -> Policy | CannotLower | None:
-        """What decides about a route: a policy, nothing, or why it must be refused."""
-        steps: list[Lowered] = []
-        for plugin in chain(route, self.plugins, self.priorities):
+        """What decides about a route: a policy, nothing, or why it must be refused.
+
+        The same object for all routes with the same plugins.
+        """
+        targets = dict.fromkeys((None, route.service_id, route.id))
+        candidates = [one for target in targets for one in self._by_target.get(target, ())]
+        if not candidates:
+            return None
+        steps: dict[str, Lowered] = {}
+        for plugin in chain(route, candidates, self.priorities):
             lowered = self.lowered[plugin.id]
             if isinstance(lowered, CannotLower):
                 return lowered
-            steps.append(lowered)
+            steps[plugin.id] = lowered
         if not steps:
             return None
+        key = tuple(steps)
+        if key not in self._known:
+            self._known[key] = self._policy(list(steps.values()))
+        return self._known[key]
+
+    def _policy(self, steps: Sequence[Lowered]) -> Policy:
         return Policy(
             steps=tuple(lowered.step for lowered in steps),
             reads_body=any(lowered.reads_body for lowered in steps),
@@ -104,20 +126,68 @@ class Policies:
                 yield Finding("warning", code, message, "plugins", plugin_id)
 
 
-def lower_plugins(snapshot: Snapshot, facts: Facts, built: Iterable[BuiltPlugin]) -> Policies:
-    """Lower every enabled plugin of the snapshot."""
+def lower_plugins(
+    snapshot: Snapshot,
+    facts: Facts,
+    built: Iterable[BuiltPlugin],
+    former: Policies | None = None,
+) -> Policies:
+    """Lower every enabled plugin of the snapshot.
+
+    former   what came of an earlier snapshot with the same `built`: what it says of plugins that
+             did not change is taken over, and all of it when none did
+    """
+    if former is not None and _rests_on_the_same(former, snapshot, facts):
+        return former
     rows = {row.name: row for row in built}
     plugins = tuple(plugin for plugin in snapshot.plugins.values() if plugin.enabled)
     return Policies(
+        made_of=(snapshot, facts),
         plugins=plugins,
         priorities={name: row.type.priority for name, row in rows.items()},
         lowered={
-            plugin.id: _lower(plugin, snapshot, facts, rows.get(plugin.name)) for plugin in plugins
+            plugin.id: _former(plugin, snapshot, facts, former)
+            or _lower(plugin, snapshot, facts, rows.get(plugin.name))
+            for plugin in plugins
         },
-        directory=ConsumerDirectory.of(
-            {"id": consumer.id, "username": consumer.username, "custom_id": consumer.custom_id}
-            for consumer in snapshot.consumers.values()
-        ),
+        directory=_directory(snapshot, former),
+    )
+
+
+def _rests_on_the_same(former: Policies, snapshot: Snapshot, facts: Facts) -> bool:
+    before, facts_before = former.made_of
+    return (
+        before.plugins is snapshot.plugins
+        and before.consumers is snapshot.consumers
+        and before.former_session_secrets is snapshot.former_session_secrets
+        and before.cluster_secret == snapshot.cluster_secret
+        and facts_before == facts
+    )
+
+
+def _former(
+    plugin: Plugin, snapshot: Snapshot, facts: Facts, former: Policies | None
+) -> Lowered | CannotLower | None:
+    """What was made of it before, if it and everything that it may look at is the same."""
+    if former is None:
+        return None
+    before, facts_before = former.made_of
+    same = (
+        before.plugins.get(plugin.id) is plugin
+        and before.cluster_secret == snapshot.cluster_secret
+        and before.former_session_secrets.get(plugin.id)
+        == snapshot.former_session_secrets.get(plugin.id)
+        and facts_before == facts
+    )
+    return former.lowered.get(plugin.id) if same else None
+
+
+def _directory(snapshot: Snapshot, former: Policies | None) -> ConsumerDirectory:
+    if former is not None and former.made_of[0].consumers is snapshot.consumers:
+        return former.directory
+    return ConsumerDirectory.of(
+        {"id": consumer.id, "username": consumer.username, "custom_id": consumer.custom_id}
+        for consumer in snapshot.consumers.values()
     )
 
 

@@ -18,11 +18,13 @@ def _encoded(digits: str) -> str:
 _SLASH = _encoded("2[fF]|5[cC]")
 _SEPARATOR = rf"(?:/|{_SLASH})"
 _DOT = rf"(?:\.|{_encoded('2[eE]')})"
-_BLANKS = rf"(?:{_encoded('20')})*"
+_BLANK = _encoded("20")
+_BLANKS = rf"(?:{_BLANK})*"
 _PARAMETERS = rf"(?:;|{_encoded('3[bB]')})"
 # Where a segment may end for somebody: at a separator, or what he takes for the beginning of
 # parameters, a query or a fragment.
-_END = rf"(?:{_SEPARATOR}|;|{_encoded('3[bBfF]|23')}|$)"
+_END_BUT_SLASH = rf"(?:{_SLASH}|;|{_encoded('3[bBfF]|23')}|$)"
+_END = rf"(?:/|{_END_BUT_SLASH})"
 _UNRESERVED = "2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aAeE]"
 
 DOTS = rf"{_BLANKS}{_DOT}{_BLANKS}(?:{_DOT}{_BLANKS})?"
@@ -31,6 +33,11 @@ DOTS = rf"{_BLANKS}{_DOT}{_BLANKS}(?:{_DOT}{_BLANKS})?"
 _AMBIGUOUS = (
     # a dot segment, with or without parameters
     rf"{_SEPARATOR}{DOTS}{_END}",
+    # a segment that ends in two dots, or in a dot behind a blank: without a prefix that ends before
+    # them it would be a dot segment. Dots and a slash are left to who strips the prefix.
+    rf"[^/.]{_DOT}{_BLANKS}{_DOT}(?:{_BLANKS}{_END_BUT_SLASH}|(?:{_BLANK})+/)",
+    rf"{_BLANK}{_DOT}{_BLANKS}(?:{_DOT}{_BLANKS})?{_END}",
+    rf"{_DOT}(?:{_BLANK})+{_DOT}{_BLANKS}/",
     # an empty segment between two separators
     rf"{_SEPARATOR}{_BLANKS}{_SEPARATOR}",
     # a segment of nothing but parameters, with more behind it
@@ -50,7 +57,7 @@ _AMBIGUOUS = (
 
 AMBIGUOUS = rf".*(?:{'|'.join(_AMBIGUOUS)}).*"
 
-TRAILING_DOTS = rf".*(?:{_DOT}|{_encoded('20')}){_SEPARATOR}.*"
+TRAILING_DOTS = rf".*(?:{_DOT}|{_BLANK}){_SEPARATOR}.*"
 """A segment that ends in a dot or a blank, with more behind it. Windows drops these and reads
 `/api./admin` as `/api/admin`, which may have another route.
 """

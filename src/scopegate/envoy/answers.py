@@ -39,6 +39,14 @@ NO_ROUTE = "no Route matched with those values"
 RETRY_AFTER_S = 5
 _REFUSALS_FROM = 400
 
+GUARDED = (
+    EnvoyReason.HOST_MALFORMED,
+    EnvoyReason.PATH_AMBIGUOUS,
+    EnvoyReason.PATH_ESCAPED_SLASH,
+    EnvoyReason.PATH_PARAMETERS,
+)
+"""Why the guard refuses; each names a rule of it."""
+
 _UNEXPECTED = "An unexpected error occurred"
 _TIMED_OUT = (504, "The upstream server is timing out")
 _NOT_CONNECTED_IN_TIME = "response.code_details.contains('{connection_timeout')"
@@ -131,6 +139,7 @@ def local_replies() -> hcm.LocalReplyConfig:
     return hcm.LocalReplyConfig(
         mappers=[
             *_on_arrival(),
+            *_guarded(),
             unavailable,
             _mapper(_cel(_UPGRADE_UNKNOWN), 400, "Bad request", EnvoyReason.UPGRADE_UNSUPPORTED),
             *(
@@ -163,6 +172,13 @@ def _on_arrival() -> Iterator[hcm.ResponseMapper]:
             ),
             headers_to_add=[set_header("X-Kong-Request-Id", "%UNIQUE_ID%")],
         )
+
+
+def _guarded() -> Iterator[hcm.ResponseMapper]:
+    """What the guard refuses (`guards.py`), by the name of its rule: a reason."""
+    for reason in GUARDED:
+        denied = f"response.code_details == 'rbac_access_denied_matched_policy[{reason}]'"
+        yield _mapper(_cel(denied), 400, "Bad request", reason)
 
 
 def _mapper(

@@ -14,7 +14,7 @@ from envoy.type.matcher.v3.string_pb2 import StringMatcher
 
 from scopegate.envoy import names
 from scopegate.envoy.answers import set_header
-from scopegate.envoy.route_matches import regex
+from scopegate.envoy.route_matches import PORT, regex
 from scopegate.ir import gateway as ir
 
 # Servers that hand headers on as variables (CGI and its kin) take `_` for `-`, some of them every
@@ -58,6 +58,7 @@ def on_arrival(listener: ir.Listener) -> Iterator[HeaderMutation]:
     yield HeaderMutation(remove_on_match=HeaderMutation.RemoveOnMatch(key_matcher=ours))
     # The path is normalised by now, and not yet joined to the service's.
     yield HeaderMutation(append=set_header("X-Forwarded-Path", "%PATH(NQ:PATH)%"))
+    yield HeaderMutation(append=set_header(PORT, "%DOWNSTREAM_LOCAL_PORT%"))
     yield HeaderMutation(append=set_header(names.PROTOCOL, "%PROTOCOL%"))
     if listener.tls is not None:
         yield HeaderMutation(append=set_header(names.SNI, "%REQUESTED_SERVER_NAME%"))

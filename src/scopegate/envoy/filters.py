@@ -17,13 +17,13 @@ from envoy.config.core.v3.backoff_pb2 import BackoffStrategy
 from envoy.config.core.v3.base_pb2 import DataSource, HeaderValue, RetryPolicy
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.core.v3.http_uri_pb2 import HttpUri
+from envoy.config.route.v3.route_components_pb2 import FilterConfig
 from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
 from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import (
     AuthorizationRequest,
     AuthorizationResponse,
     BufferSettings,
     ExtAuthz,
-    ExtAuthzPerRoute,
     HttpService,
 )
 from envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import (
@@ -31,7 +31,7 @@ from envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import
 )
 from envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import Mutations
 from envoy.extensions.filters.http.header_to_metadata.v3.header_to_metadata_pb2 import Config
-from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua, LuaPerRoute
+from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from envoy.type.matcher.v3.metadata_pb2 import MetadataMatcher
 from envoy.type.matcher.v3.regex_pb2 import RegexMatchAndSubstitute
 from envoy.type.matcher.v3.string_pb2 import ListStringMatcher, StringMatcher
@@ -72,7 +72,7 @@ _NOT_OURS = "(?i)" + _other_than(("x-scopegate-", "x-envoy-"))
 # What Envoy itself put among the client's headers.
 _NOT_THE_CLIENTS = (
     *(names.PROTOCOL, names.SNI),
-    *("x-envoy-external-address", "x-forwarded-path", "x-forwarded-proto"),
+    *("x-envoy-external-address", "x-forwarded-path", "x-forwarded-port", "x-forwarded-proto"),
 )
 
 
@@ -144,13 +144,9 @@ def extension_types() -> Mapping[str, str]:
 
 def unasked() -> Mapping[str, Any]:
     """What a route without a policy says to the filters, by their names."""
-    no_question = packed(ExtAuthzPerRoute(disabled=True))
-    return {
-        names.REMEMBER: packed(LuaPerRoute(disabled=True)),
-        names.ASK: no_question,
-        names.ASK_BODY: no_question,
-        names.APPLY: packed(LuaPerRoute(disabled=True)),
-    }
+    # Envoy does not even create a filter that is switched off so.
+    off = packed(FilterConfig(disabled=True))
+    return dict.fromkeys((names.REMEMBER, names.ASK, names.ASK_BODY, names.APPLY), off)
 
 
 def _is_plain_yes() -> Message:

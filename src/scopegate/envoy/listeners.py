@@ -6,6 +6,7 @@ API can change: Envoy drains a listener whose resource changes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 
 from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog, AccessLogFilter
@@ -52,11 +53,24 @@ from scopegate.envoy.answers import (
 )
 from scopegate.envoy.arrival import on_arrival
 from scopegate.envoy.filters import extension_types, host_without_port, no_trailers
+from scopegate.envoy.guards import guard
 from scopegate.envoy.messages import duration, packed
 from scopegate.envoy.reasons import EnvoyReason
 from scopegate.envoy.routes import table_name
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir import gateway as ir
+
+# Of the guard, which names its rules by the reason, or of the route.
+_REASONS = {
+    "operators": [
+        {
+            "command": "DYNAMIC_METADATA",
+            "param": "envoy.filters.http.rbac:enforced_effective_policy_id",
+        },
+        {"command": "METADATA", "param": f"ROUTE:{names.METADATA}:reason"},
+    ]
+}
+_REASON = f"%COALESCE({json.dumps(_REASONS)})%"
 
 # No header values and no query: either may hold a credential.
 _LOGGED = {
@@ -69,7 +83,7 @@ _LOGGED = {
     "status": "%RESPONSE_CODE%",
     "flags": "%RESPONSE_FLAGS%",
     "details": "%RESPONSE_CODE_DETAILS%",
-    "reason": f"%METADATA(ROUTE:{names.METADATA}:reason)%",
+    "reason": _REASON,
     "route": f"%METADATA(ROUTE:{names.METADATA}:route)%",
     "route_name": f"%METADATA(ROUTE:{names.METADATA}:route_name)%",
     "service": f"%METADATA(ROUTE:{names.METADATA}:service)%",
@@ -162,6 +176,7 @@ def _connection_manager(
 
 
 def _http_filters() -> Iterator[hcm.HttpFilter]:
+    yield hcm.HttpFilter(name=names.GUARD, typed_config=packed(guard()))
     yield hcm.HttpFilter(name=names.HOST, typed_config=packed(host_without_port()))
     yield hcm.HttpFilter(name=names.TRAILERS, typed_config=packed(no_trailers()))
     for name, type_url in extension_types().items():

@@ -3,6 +3,7 @@
 """
 
 REMEMBER = "scopegate.remember"
+GUARD = "scopegate.guard"
 ASK = "scopegate.ask"
 ASK_BODY = "scopegate.ask_body"
 APPLY = "scopegate.apply"

@@ -1,17 +1,19 @@
-"""How a path is joined to the service's: Kong's table for v0 in terms of Envoy's regex rewrite.
+"""How a path is joined to the service's: Kong's table for v0 in Envoy's terms.
 
-Source: contract admin-api.md §3 (upstream path).
+A plain prefix is replaced by a text, everything else by a regular expression: those are dear to
+Envoy when it takes the table, and at every request. Source: contract admin-api.md §3 (upstream
+path).
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from scopegate.envoy.ambiguous_paths import REST_DOTS
 from scopegate.ir.gateway import RESERVED, Forward, PathMatch
-
-_RESERVED_BY_CODE = {f"%{ord(character):02X}": character for character in RESERVED}
+from scopegate.ir.matching import prefix_pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,46 +26,74 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class Joining:
-    """How a route's requests are rewritten.
+    """How some of a route's requests are rewritten.
 
-    usual      for all but those below; None: the path stays
-    exact      for paths of which nothing is left when the prefix is stripped; None: as usual
-    exact_end  RE2 that these paths must match beside the route's own pattern; "": no more
+    paths    all      that the route takes and none before it has
+             whole    of which nothing is left when the prefix is stripped
+             segment  whose prefix ends where a segment ends
+             slash    in which a slash follows the prefix; dot, dots: in which `./`, `../` does
+             root     `/` alone
+    rewrite  a text in place of the prefix (and of the slash behind it); None: the path stays
+    ends     of `whole`: RE2 that these paths must match beside the route's own pattern; "": no more
     """
 
-    usual: Rewrite | None
-    exact: Rewrite | None = None
-    exact_end: str = ""
+    paths: Literal["all", "whole", "segment", "slash", "dot", "dots", "root"]
+    rewrite: str | Rewrite | None = None
+    ends: str = ""
 
 
-def joining(path: PathMatch | None, forward: Forward) -> Joining:
-    """The rewrites that join a request's path to the service's base path."""
-    base = forward.base_path
-    stem = base.removesuffix("/")
+def joining(path: PathMatch | None, forward: Forward, *, dots_arrive: bool) -> tuple[Joining, ...]:
+    """The rewrites that join a request's path to the service's base path, tried in order.
+
+    dots_arrive   whether a segment may end in dots and more follow: not so where guards refuse it
+    """
     if not forward.strip_path or path is None or path == PathMatch("prefix", "/"):
-        if base == "/":
-            return Joining(None)
-        # `/` alone becomes the base path, anything else is put behind it
-        pattern = "^/" if base.endswith("/") else "^(?:/$)?"
-        return Joining(_rewrite(pattern, base))
-    start = anchored(path)
-    usual = _rewrite(f"^{start}{REST_DOTS}?/?", f"{stem}/")
-    if not stem:
-        return Joining(usual)
+        return tuple(_put_before(path, forward.base_path))
+    if is_plain(path) and not path.value.endswith("."):
+        stem = forward.base_path.removesuffix("/")
+        return tuple(_in_place_of(path.value, stem, dots_arrive=dots_arrive))
+    return tuple(_in_place_of_match(path, forward.base_path))
+
+
+def _put_before(path: PathMatch | None, base: str) -> list[Joining]:
+    """Nothing is stripped: `/` alone becomes the base path, anything else is put behind it."""
+    if base == "/":
+        return [Joining("all")]
+    if path is None or path == PathMatch("prefix", "/"):
+        if base.endswith("/"):
+            return [Joining("all", base)]
+        return [Joining("root", base), Joining("all", f"{base}/")]
+    if is_plain(path):
+        return [Joining("all", base.removesuffix("/") + path.value)]
+    return [Joining("all", _rewrite("^/" if base.endswith("/") else "^(?:/$)?", base))]
+
+
+def _in_place_of(prefix: str, stem: str, *, dots_arrive: bool) -> Iterator[Joining]:
+    """Kong drops a dot segment at the beginning of the rest (`/route../x` without `/route`). In
+    other spellings (`..;`, `..` at the end) guards refuse what would leave one.
+    """
+    if not prefix.endswith("/"):
+        if dots_arrive:
+            yield Joining("dot", f"{stem}/")
+            yield Joining("dots", f"{stem}/")
+        yield Joining("segment", stem) if stem else Joining("slash", "/")
+    yield Joining("all", f"{stem}/")
+
+
+def _in_place_of_match(path: PathMatch, base: str) -> list[Joining]:
+    stem, start = base.removesuffix("/"), anchored(path)
+    usual = Joining("all", _rewrite(f"^{start}{REST_DOTS}?/?", f"{stem}/"))
+    if not stem or (path.kind == "prefix" and path.value.endswith("/")):
+        return [usual]
     # Nothing left: the base path, with a slash at its end only when the request had one.
+    ends = "[^?]*[^/?]" if base.endswith("/") else "/|[^?]*[^/?]"
     exact = _rewrite(f"^{start}", stem)
-    if path.kind == "prefix":
-        return Joining(usual) if path.value.endswith("/") else Joining(usual, exact)
-    return Joining(usual, exact, "[^?]*[^/?]" if base.endswith("/") else "/|[^?]*[^/?]")
+    return [Joining("whole", exact, ends if path.kind == "regex" else ""), usual]
 
 
 def anchored(path: PathMatch) -> str:
     """RE2 for what the route's path matches, as one unit without anchor."""
-    if path.kind == "regex":
-        return f"(?:{path.value})"
-    if is_plain(path):
-        return re.escape(path.value)
-    return "".join(map(_spellings, re.findall("%[0-9A-F]{2}|.", path.value, re.DOTALL)))
+    return f"(?:{path.value})" if path.kind == "regex" else prefix_pattern(path.value)
 
 
 def is_plain(path: PathMatch) -> bool:
@@ -71,7 +101,7 @@ def is_plain(path: PathMatch) -> bool:
 
     Not so where a character has more than one spelling.
     """
-    return path.kind == "prefix" and not any(letter in path.value for letter in f"%{RESERVED}")
+    return path.kind == "prefix" and not any(letter in path.value for letter in f"%?#{RESERVED}")
 
 
 def names_encoded(path: PathMatch, characters: str) -> bool:
@@ -83,15 +113,6 @@ def names_encoded(path: PathMatch, characters: str) -> bool:
         return False
     pattern = anchored(path)
     return any(f"(?i:%{ord(character):02X})" in pattern for character in characters)
-
-
-def _spellings(piece: str) -> str:
-    """RE2 for one character of a prefix, in all ways in which it may arrive."""
-    character = _RESERVED_BY_CODE.get(piece, piece)
-    if character in RESERVED:
-        return f"(?:{re.escape(character)}|(?i:%{ord(character):02X}))"
-    # Hexadecimal digits may come in either case.
-    return f"(?i:{piece})" if len(piece) == 3 else re.escape(piece)
 
 
 def stripped_prefix(path: PathMatch | None, forward: Forward) -> str | None:

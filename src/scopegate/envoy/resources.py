@@ -6,7 +6,7 @@ The first, from entities to the gateway that this one takes, is `compile/gateway
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
@@ -21,9 +21,9 @@ from scopegate.envoy.clusters import envoy_cluster
 from scopegate.envoy.filters import extensions
 from scopegate.envoy.listeners import envoy_listener
 from scopegate.envoy.messages import packed
-from scopegate.envoy.routes import route_table
+from scopegate.envoy.routes import TABLE, TableMemo, route_table
 from scopegate.envoy.settings import EnvoySettings
-from scopegate.ir.gateway import Gateway
+from scopegate.ir import gateway as ir
 
 CLUSTERS = f"type.googleapis.com/{Cluster.DESCRIPTOR.full_name}"
 EXTENSIONS = f"type.googleapis.com/{TypedExtensionConfig.DESCRIPTOR.full_name}"
@@ -91,15 +91,39 @@ class Resources:
         return cls(*(kinds.get(url, {}) for url in (CLUSTERS, EXTENSIONS, LISTENERS, ROUTES)))
 
 
-def gateway_resources(gateway: Gateway, settings: EnvoySettings) -> Resources:
+@dataclass(slots=True)
+class ResourceMemo:
+    """What was made of the last gateway, so that only what changed is made anew.
+
+    For one set of settings. It changes no result.
+    """
+
+    table: TableMemo = field(default_factory=TableMemo)
+    clusters: dict[ir.Cluster, tuple[str, Resource]] = field(default_factory=dict)
+    listeners: dict[ir.Listener, tuple[str, Resource]] = field(default_factory=dict)
+
+
+def gateway_resources(
+    gateway: ir.Gateway, settings: EnvoySettings, memo: ResourceMemo | None = None
+) -> Resources:
     """What Envoy is told of a gateway. Pure: the same gateway gives the same bytes."""
+    memo = memo if memo is not None else ResourceMemo()
+    memo.clusters = {
+        each: memo.clusters.get(each) or _named(envoy_cluster(each, settings))
+        for each in gateway.clusters
+    }
+    memo.listeners = {
+        each: memo.listeners.get(each) or _named(envoy_listener(each, settings))
+        for each in gateway.listeners
+    }
+    table = route_table(gateway, memo.table)
     return Resources(
-        clusters=_by_name(envoy_cluster(cluster, settings) for cluster in gateway.clusters),
-        extensions=_by_name(extensions(gateway, settings)),
-        listeners=_by_name(envoy_listener(listener, settings) for listener in gateway.listeners),
-        routes=_by_name(route_table(gateway, listener) for listener in gateway.listeners),
+        clusters=dict(memo.clusters.values()),
+        extensions=dict(map(_named, extensions(gateway, settings))),
+        listeners=dict(memo.listeners.values()),
+        routes={TABLE: Resource(table.digest.hex()[:16], table.content)},
     )
 
 
-def _by_name(messages: Iterable[Message]) -> ResourceSet:
-    return {message.name: Resource.of(message) for message in messages}
+def _named(message: Message) -> tuple[str, Resource]:
+    return message.name, Resource.of(message)

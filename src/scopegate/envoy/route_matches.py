@@ -1,9 +1,10 @@
-"""From the IR's matches to Envoy's, for one listener. Source: contract admin-api.md §3 (match)."""
+"""From the IR's matches to Envoy's. Source: contract admin-api.md §3 (match)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 
 from envoy.config.route.v3.route_components_pb2 import HeaderMatcher, RouteMatch
@@ -11,34 +12,65 @@ from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 
 from scopegate.envoy import names
-from scopegate.envoy.path_rewrites import anchored, is_plain
+from scopegate.envoy.path_rewrites import Joining, anchored, is_plain
+from scopegate.envoy.route_tree import Candidate, regex_start
 from scopegate.ir import gateway as ir
 
+PORT = "x-forwarded-port"
+"""The listener's port: set on arrival, for hosts with a port and for the upstream."""
 
-def envoy_matches(match: ir.RouteMatch, listener: ir.Listener) -> Iterator[RouteMatch]:
-    """Envoy matches that together are this match: one for each spelling of its header names."""
-    fixed = [*_methods(match.methods), *_hosts(match.hosts, listener.port)]
-    if listener.tls:
-        fixed += _snis(match.snis)
-    for headers in product(*(_header(header) for header in match.headers)):
-        result = RouteMatch(headers=[*fixed, *headers])
-        set_path(result, match.path)
+
+_FOLLOWS = {"slash": "/", "dot": "./", "dots": "../"}
+
+
+def envoy_matches(match: ir.RouteMatch) -> Iterator[RouteMatch]:
+    """Envoy matches that together are this match: one for each spelling of its header names, and
+    for what depends on the listener.
+    """
+    alternatives = [
+        _hosts(match.hosts),
+        _snis(match.snis),
+        *(_header(header) for header in match.headers),
+    ]
+    for chosen in product(*alternatives):
+        result = RouteMatch(
+            headers=[*_methods(match.methods), *(one for each in chosen for one in each)]
+        )
+        _set_path(result, match.path)
         yield result
 
 
-def set_path(match: RouteMatch, path: ir.PathMatch | None) -> None:
-    """Match how the path begins."""
+def candidate(match: ir.RouteMatch) -> Candidate:
+    """What the tree of routes has to know of a match."""
+    path = match.path
     if path is None:
-        match.prefix = "/"
-    elif is_plain(path):
-        match.prefix = path.value
+        start, exact = "", True
+    elif path.kind == "regex":
+        start, exact = regex_start(path.value), False
     else:
-        match.safe_regex.CopyFrom(regex(f"{anchored(path)}.*"))
+        start, exact = _plain_start(path.value), is_plain(path)
+    return Candidate(start, exact and replace(match, path=None) == ir.RouteMatch())
 
 
-def set_whole_path(match: RouteMatch, path: ir.PathMatch) -> None:
-    """Match paths of which this pattern takes everything."""
-    match.safe_regex.CopyFrom(regex(anchored(path)))
+def narrowed(match: RouteMatch, path: ir.PathMatch | None, how: Joining) -> RouteMatch:
+    """The same match for the paths that this joining is for."""
+    result = RouteMatch()
+    result.CopyFrom(match)
+    value = "/" if path is None else path.value
+    match how.paths:
+        case "root":
+            result.path = "/"
+        case "segment":
+            result.path_separated_prefix = value
+        case "slash" | "dot" | "dots":
+            result.prefix = f"{value}{_FOLLOWS[how.paths]}"
+        case "whole" if path is not None:
+            result.safe_regex.CopyFrom(regex(anchored(path)))
+            if how.ends:
+                result.headers.append(header_regex(":path", rf"(?:{how.ends})(?:\?.*)?"))
+        case _:
+            pass
+    return result
 
 
 def regex(pattern: str) -> RegexMatcher:
@@ -61,46 +93,84 @@ def header_prefix(name: str, prefix: str) -> HeaderMatcher:
     return HeaderMatcher(name=name, string_match=StringMatcher(prefix=prefix))
 
 
+def header_is(name: str, value: str) -> HeaderMatcher:
+    """A header with this value."""
+    return HeaderMatcher(name=name, string_match=StringMatcher(exact=value))
+
+
+def over(scheme: str) -> HeaderMatcher:
+    """Requests that came to a listener of this scheme, whatever the client says."""
+    return header_is(":scheme", scheme)
+
+
+def _set_path(match: RouteMatch, path: ir.PathMatch | None) -> None:
+    """Match how the path begins."""
+    if path is None:
+        match.prefix = "/"
+    elif is_plain(path):
+        match.prefix = path.value
+    else:
+        match.safe_regex.CopyFrom(regex(f"{anchored(path)}.*"))
+
+
+def _plain_start(prefix: str) -> str:
+    """The text before the first character that has more than one spelling."""
+    found = re.match(rf"[^%?#{re.escape(ir.RESERVED)}]*", prefix)
+    return found[0] if found else ""
+
+
 def _methods(methods: tuple[str, ...]) -> Iterator[HeaderMatcher]:
-    if methods:
+    if len(methods) == 1:
+        yield header_is(":method", methods[0])
+    elif methods:
         yield header_regex(":method", _one_of(methods))
 
 
-def _hosts(hosts: tuple[ir.HostMatch, ...], listener_port: int) -> Iterator[HeaderMatcher]:
-    """Any case, with or without a trailing dot and a port. Source: openid-connect.md §22 (13)."""
-    if hosts:
-        alternatives = (_host(host, listener_port) for host in hosts)
-        yield header_regex(":authority", f"(?i)(?:{'|'.join(alternatives)})")
+def _hosts(hosts: Sequence[ir.HostMatch]) -> list[list[HeaderMatcher]]:
+    """Any case, with or without a trailing dot and a port. Source: openid-connect.md §22 (13).
+
+    A Host without port means the listener's: one alternative for each port that a route names.
+    """
+    if not hosts:
+        return [[]]
+    named = [
+        f"{_host(host)}{'(?::[0-9]*)?' if host.port is None else f':{host.port}'}" for host in hosts
+    ]
+    found = [[_authority(named)]]
+    for port in sorted({host.port for host in hosts if host.port is not None}):
+        silent = [f"{_host(host)}:?" for host in hosts if host.port == port]
+        found.append([_authority(silent), header_is(PORT, str(port))])
+    return found
 
 
-def _host(host: ir.HostMatch, listener_port: int) -> str:
-    if host.port is None:
-        port = "(?::[0-9]*)?"
-    elif host.port == listener_port:
-        port = f"(?::{host.port})?"  # a Host without port means the listener's
-    else:
-        port = f":{host.port}"
-    return rf"{_wildcard(host.pattern)}\.?{port}"
+def _authority(patterns: Iterable[str]) -> HeaderMatcher:
+    return header_regex(":authority", f"(?i)(?:{'|'.join(patterns)})")
+
+
+def _host(host: ir.HostMatch) -> str:
+    return rf"{_wildcard(host.pattern)}\.?"
 
 
 def _wildcard(pattern: str) -> str:
     return re.escape(pattern).replace(r"\*", "[^:]+")
 
 
-def _snis(snis: tuple[str, ...]) -> Iterator[HeaderMatcher]:
-    if snis:
-        alternatives = "|".join(_wildcard(sni) for sni in snis)
-        yield header_regex(names.SNI, rf"(?i)(?:{alternatives})\.?")
+def _snis(snis: tuple[str, ...]) -> list[list[HeaderMatcher]]:
+    """Server names count on TLS only."""
+    if not snis:
+        return [[]]
+    alternatives = "|".join(_wildcard(sni) for sni in snis)
+    return [[header_regex(names.SNI, rf"(?i)(?:{alternatives})\.?")], [over("http")]]
 
 
-def _header(header: ir.HeaderMatch) -> list[HeaderMatcher]:
+def _header(header: ir.HeaderMatch) -> list[list[HeaderMatcher]]:
     """One matcher for each spelling of the name; Envoy joins repeated headers with commas."""
     found = [*(f".*(?:{pattern}).*" for pattern in header.regexes)]
     if header.values:
         found.append(rf"(?:.*,)?\s*{_one_of(header.values)}\s*(?:,.*)?")
     pattern = f"(?i)(?:{'|'.join(found)})"
     spellings = dict.fromkeys((header.name, header.name.replace("-", "_")))
-    return [header_regex(name, pattern) for name in spellings]
+    return [[header_regex(name, pattern)] for name in spellings]
 
 
 def _one_of(texts: Iterable[str]) -> str:

@@ -1,84 +1,259 @@
-"""The route table of a listener. Source: contract admin-api.md §3 (match, after matching)."""
+"""The route table: one for all listeners, a tree of the beginnings of paths for each host.
+
+What it takes is what `ir/matching.py` says; ADR 38 says how. Source: contract admin-api.md §3
+(match, after matching).
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from operator import is_
 
-from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption, Metadata
-from envoy.config.route.v3.route_components_pb2 import (
-    DirectResponseAction,
-    RetryPolicy,
-    Route,
-    RouteAction,
-    RouteMatch,
-    VirtualHost,
-)
+from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
+from envoy.config.route.v3.route_components_pb2 import Route, RouteList, RouteMatch, VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
-from envoy.type.matcher.v3.regex_pb2 import RegexMatchAndSubstitute
-from google.protobuf.struct_pb2 import Struct
-from google.protobuf.wrappers_pb2 import UInt32Value
+from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBACPerRoute
+from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
+from google.protobuf.any_pb2 import Any
+from xds.core.v3.extension_pb2 import TypedExtensionConfig
+from xds.type.matcher.v3.matcher_pb2 import Matcher
+from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from scopegate.envoy import names
-from scopegate.envoy.ambiguous_paths import (
-    AMBIGUOUS,
-    ESCAPED_SLASH,
-    PATH_PARAMETERS,
-    TRAILING_DOTS,
-)
-from scopegate.envoy.answers import (
-    NO_ROUTE,
-    direct_answer,
-    request_id_header,
-    set_header,
-)
-from scopegate.envoy.filters import unasked
-from scopegate.envoy.messages import duration
-from scopegate.envoy.path_rewrites import (
-    Rewrite,
-    anchored,
-    joining,
-    names_encoded,
-    stripped_prefix,
-)
+from scopegate.envoy import names, wire
+from scopegate.envoy.answers import direct_answer, request_id_header, set_header
+from scopegate.envoy.guards import dots_are_refused, rules, traits
+from scopegate.envoy.messages import packed
 from scopegate.envoy.reasons import EnvoyReason
-from scopegate.envoy.route_matches import (
-    envoy_matches,
-    header_prefix,
-    header_regex,
-    regex,
-    set_whole_path,
+from scopegate.envoy.route_entries import (
+    HOST,
+    Surroundings,
+    answer,
+    entries,
+    no_route,
+    switch_off,
+    usual_retries,
 )
+from scopegate.envoy.route_hosts import by_host, domains
+from scopegate.envoy.route_matches import PORT, candidate
+from scopegate.envoy.route_tree import Branch, Candidate, arrange
 from scopegate.ir import gateway as ir
 from scopegate.ir import policy_dialogue as dialogue
-from scopegate.reason_code import ReasonCode
 
-_HOST = f"%DYNAMIC_METADATA({names.METADATA}:host)%"
-_UNASKED = unasked()
-# A name of non-empty labels, perhaps with a dot at its end, or an IPv6 address; perhaps a port.
-_WELL_FORMED_HOST = r"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?"
-# A regex that looks at no second segment: no slash but the first, and nothing that could be one.
-_ONE_SEGMENT = re.compile(r"/(?:[A-Za-z0-9_~()|?*+{},$-]|\[[A-Za-z0-9_-]+\]|\\[dw.])*")
-# A request that nobody has begun to work on can be sent again, whatever its method.
-_RETRY_ON = "connect-failure,refused-stream,reset-before-request"
+TABLE = "routes"
+_TYPE = f"type.googleapis.com/{RouteConfiguration.DESCRIPTOR.full_name}"
+_LIST_TYPE = f"type.googleapis.com/{RouteList.DESCRIPTOR.full_name}"
+_MAP = Matcher.MatcherTree.MatchMap.DESCRIPTOR.fields_by_name["map"].number
+_KEY, _VALUE = 1, 2  # of an entry of a map
 
 
 def table_name(listener: ir.Listener) -> str:
-    """The name under which a listener asks for its routes."""
-    return f"routes-{listener.name}"
+    """The name under which a listener asks for its routes.
+
+    One table for all: taking it is most of what a change costs Envoy, and entries say themselves
+    what depends on the scheme and the port.
+    """
+    return TABLE
 
 
-def route_table(gateway: ir.Gateway, listener: ir.Listener) -> RouteConfiguration:
-    """All routes in the order in which they are tried; first what no route may see."""
-    routes = [
-        *_guards(gateway),
-        *(entry for route in gateway.routes for entry in _entries(route, listener)),
-        _answer("no-route", RouteMatch(prefix="/"), direct_answer(404, NO_ROUTE)),
-    ]
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A route as it stands in one table: for the tree, and serialised as entries of a RouteList."""
+
+    candidate: Candidate
+    content: bytes
+
+
+class _Known:
+    """What was made of one route."""
+
+    __slots__ = ("places", "route", "traits")
+
+    def __init__(self, route: ir.Route) -> None:
+        self.route = route
+        self.traits = traits(route.match.path)
+        self.places: dict[Surroundings, _Place] = {}
+
+    def place(self, around: Surroundings) -> _Place:
+        """Where it stands in a virtual host."""
+        made = self.places.get(around)
+        if made is None:
+            match = self.route.match
+            if around.host_is_known and match.hosts:
+                match = ir.RouteMatch(match.methods, (), match.path, match.headers, match.snis)
+            content = b"".join(map(_routes_field, entries(self.route, around)))
+            made = self.places[around] = _Place(candidate(match), content)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownHost:
+    """A virtual host that was made of these."""
+
+    places: tuple[_Place, ...]
+    content: bytes
+    digest: bytes
+
+
+@dataclass(slots=True)
+class TableMemo:
+    """What was made of the last table, so that only what changed is made anew.
+
+    It changes no result: routes are looked up by key and count as unchanged when they are the same
+    object, or equal.
+    """
+
+    routes: dict[str, _Known] = field(default_factory=dict)
+    hosts: dict[tuple[str, ...], _KnownHost] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """A serialised RouteConfiguration, and a hash of its content."""
+
+    content: Any
+    digest: bytes
+
+    def message(self) -> RouteConfiguration:
+        """For those who want to look into it."""
+        return RouteConfiguration.FromString(self.content.value)
+
+
+def route_table(gateway: ir.Gateway, memo: TableMemo | None = None) -> RouteTable:
+    """All routes, by host and beginning of the path; first what no route may see."""
+    memo = memo if memo is not None else TableMemo()
+    known = [_known(route, memo) for route in gateway.routes]
+    memo.routes = {each.route.key: each for each in known}
+    paths = [each.traits for each in known]
+    dots_arrive = not dots_are_refused(paths)
+    hosts = {}
+    for table in by_host(gateway.routes):
+        there = [known[place.number] for place in table.places]
+        is_open = all(each.route.policy_id is None for each in there)
+        around = [Surroundings(is_known, dots_arrive, is_open) for is_known in (False, True)]
+        places = tuple(
+            each.place(around[place.host_is_known])
+            for each, place in zip(there, table.places, strict=True)
+        )
+        hosts[table.hosts] = _host(table.hosts, places, is_open, memo)
+    memo.hosts = hosts
+    head = _head(rules(gateway, paths)).SerializeToString(deterministic=True)
+    made = [head, *(each.content for each in hosts.values())]
+    digest = hashlib.sha256(head)
+    for each in hosts.values():
+        digest.update(each.digest)
+    return RouteTable(Any(type_url=_TYPE, value=b"".join(made)), digest.digest())
+
+
+def _known(route: ir.Route, memo: TableMemo) -> _Known:
+    found = memo.routes.get(route.key)
+    if found is not None and (found.route is route or found.route == route):
+        return found
+    return _Known(route)
+
+
+def _host(
+    hosts: tuple[str, ...],
+    places: tuple[_Place, ...],
+    is_open: bool,
+    memo: TableMemo,
+) -> _KnownHost:
+    """A virtual host, as a field of the RouteConfiguration."""
+    found = memo.hosts.get(hosts)
+    if (
+        found is not None
+        and len(found.places) == len(places)
+        and all(map(is_, found.places, places))
+    ):
+        return found
+    host = VirtualHost(
+        name=hosts[0] if hosts else "all",
+        domains=domains(hosts) if hosts else ["*"],
+        retry_policy=usual_retries(),
+    )
+    if is_open:
+        switch_off(host)
+    tree = _tree(places, _NO_ROUTE[is_open])
+    matcher = _TUNNELS + wire.field(Matcher, "on_no_match", _on_match_tree(tree))
+    content = wire.field(
+        RouteConfiguration,
+        "virtual_hosts",
+        host.SerializeToString(deterministic=True) + wire.field(VirtualHost, "matcher", matcher),
+    )
+    return _KnownHost(places, content, hashlib.sha256(content).digest())
+
+
+def _tree(places: Sequence[_Place], no_route: bytes) -> bytes:
+    """A Matcher: from the beginning of the path to a list of entries."""
+    tree = arrange([place.candidate for place in places])
+    rest = wire.field(Matcher, "on_no_match", _on_match_list(_listed(tree.rest, places, no_route)))
+    if not tree.branches:
+        return rest
+    branches = b"".join(
+        wire.numbered(
+            _MAP,
+            wire.numbered(_KEY, start.encode())
+            + wire.numbered(_VALUE, _on_match_list(_listed(branch, places, no_route))),
+        )
+        for start, branch in tree.branches.items()
+    )
+    by_start = wire.field(Matcher.MatcherTree, "prefix_match_map", branches)
+    of = wire.field(Matcher.MatcherTree, "input", _PATH_INPUT)
+    return wire.field(Matcher, "matcher_tree", of + by_start) + rest
+
+
+def _listed(branch: Branch, places: Sequence[_Place], no_route: bytes) -> bytes:
+    """A RouteList, which Envoy does not leave: what none of its entries takes gets a 404 here."""
+    content = b"".join(places[number].content for number in branch.places)
+    return content + no_route if branch.open_ else content
+
+
+def _on_match_list(routes: bytes) -> bytes:
+    content = _LIST_URL + wire.field(Any, "value", routes)
+    action = _ACTION_NAME + wire.field(TypedExtensionConfig, "typed_config", content)
+    return wire.field(Matcher.OnMatch, "action", action)
+
+
+def _on_match_tree(matcher: bytes) -> bytes:
+    return wire.field(Matcher.OnMatch, "matcher", matcher)
+
+
+def _routes_field(route: Route) -> bytes:
+    return wire.field(RouteList, "routes", route.SerializeToString(deterministic=True))
+
+
+def _tunnels() -> bytes:
+    """Fields of a Matcher: a tunnel has no path, and nothing else may match it."""
+    match = RouteMatch(connect_matcher=RouteMatch.ConnectMatcher())
+    reason = EnvoyReason.UPGRADE_UNSUPPORTED
+    refusal = answer("tunnel", match, direct_answer(400, "Bad request", reason), reason)
+    switch_off(refusal)
+    predicate = Matcher.MatcherList.Predicate
+    is_tunnel = predicate.SinglePredicate(
+        input=header_input(":method"), value_match=StringMatcher(exact="CONNECT")
+    )
+    first = Matcher.MatcherList.FieldMatcher(
+        predicate=predicate(single_predicate=is_tunnel),
+        on_match=Matcher.OnMatch.FromString(_on_match_list(_routes_field(refusal))),
+    )
+    matcher = Matcher(matcher_list=Matcher.MatcherList(matchers=[first]))
+    return bytes(matcher.SerializeToString(deterministic=True))
+
+
+def header_input(name: str) -> TypedExtensionConfig:
+    """The value of a request header, as something to be matched."""
+    content = packed(HttpRequestHeaderMatchInput(header_name=name))
+    return TypedExtensionConfig(name=name.removeprefix(":"), typed_config=content)
+
+
+def _head(guard: RBACPerRoute) -> RouteConfiguration:
+    """What holds for all routes."""
     return RouteConfiguration(
-        name=table_name(listener),
-        virtual_hosts=[VirtualHost(name="all", domains=["*"], routes=routes)],
-        request_headers_to_add=list(_request_headers(listener)),
+        name=TABLE,
+        ignore_port_in_host_matching=True,
+        typed_per_filter_config={names.GUARD: packed(guard)},
+        request_headers_to_add=list(_request_headers()),
         request_headers_to_remove=[
             names.PROTOCOL,
             names.SNI,
@@ -95,169 +270,7 @@ def route_table(gateway: ir.Gateway, listener: ir.Listener) -> RouteConfiguratio
     )
 
 
-def _guards(gateway: ir.Gateway) -> Iterator[Route]:
-    """What no route may see: tunnels, hosts and paths that somebody may read differently."""
-    tunnel = RouteMatch(connect_matcher=RouteMatch.ConnectMatcher())
-    yield _bad_request("tunnel", tunnel, EnvoyReason.UPGRADE_UNSUPPORTED)
-    odd_host = header_regex(":authority", _WELL_FORMED_HOST, invert=True)
-    match = RouteMatch(prefix="/", headers=[odd_host])
-    yield _bad_request("host-malformed", match, EnvoyReason.HOST_MALFORMED)
-    match = RouteMatch(safe_regex=regex(AMBIGUOUS))
-    yield _bad_request("path-ambiguous", match, EnvoyReason.PATH_AMBIGUOUS)
-    if any(map(_goes_deeper, _paths(gateway))):
-        match = RouteMatch(safe_regex=regex(TRAILING_DOTS))
-        yield _bad_request("path-trailing-dots", match, EnvoyReason.PATH_AMBIGUOUS)
-    if gateway.escaped_slashes == "refuse":
-        match = _unless_named(gateway, "/\\", ESCAPED_SLASH)
-        yield _bad_request("path-escaped-slash", match, EnvoyReason.PATH_ESCAPED_SLASH)
-    if gateway.path_parameters == "refuse":
-        match = _unless_named(gateway, ";", PATH_PARAMETERS)
-        yield _bad_request("path-parameters", match, EnvoyReason.PATH_PARAMETERS)
-
-
-def _unless_named(gateway: ir.Gateway, characters: str, pattern: str) -> RouteMatch:
-    """What matches the pattern, but for paths of routes that name one of the characters."""
-    match = RouteMatch(safe_regex=regex(pattern))
-    named = (path for path in _paths(gateway) if names_encoded(path, characters))
-    own = sorted(set(map(anchored, named)))
-    if own:
-        # `:path` has the query, too.
-        match.headers.append(header_regex(":path", f"(?:{'|'.join(own)}).*", invert=True))
-    return match
-
-
-def _paths(gateway: ir.Gateway) -> Iterator[ir.PathMatch]:
-    return (route.match.path for route in gateway.routes if route.match.path is not None)
-
-
-def _goes_deeper(path: ir.PathMatch) -> bool:
-    """Whether more than the first segment counts; else it does not matter how that one ends."""
-    if path.kind == "regex":
-        return _ONE_SEGMENT.fullmatch(path.value) is None
-    return re.search("/|%2F|%5C", path.value[1:]) is not None
-
-
-def _bad_request(key: str, match: RouteMatch, reason: EnvoyReason) -> Route:
-    return _answer(key, match, direct_answer(400, "Bad request", reason), reason)
-
-
-def _entries(route: ir.Route, listener: ir.Listener) -> Iterator[Route]:
-    for number, match in enumerate(envoy_matches(route.match, listener)):
-        key = f"{route.key}/{number}"
-        if route.https_only and listener.tls is None:
-            yield _https_wanted(key, match, route.https_only)
-            continue
-        if route.grpc_only:
-            yield from _grpc_wanted(key, match)
-        if isinstance(route.action, ir.Refuse):
-            refuse = route.action
-            answer = direct_answer(refuse.status, refuse.message, refuse.reason)
-            yield _answer(key, match, answer, refuse.reason, route)
-        else:
-            yield from _forwards(key, match, route, route.action)
-
-
-def _https_wanted(key: str, match: RouteMatch, wanted: ir.HttpsOnly) -> Route:
-    if wanted.status == 426:
-        return _answer(key, match, direct_answer(426, "Please use HTTPS protocol"))
-    answer = _answer(key, match, DirectResponseAction(status=wanted.status))
-    answer.response_headers_to_add.append(set_header("Location", f"https://{_HOST}%REQ(:PATH)%"))
-    return answer
-
-
-def _grpc_wanted(key: str, match: RouteMatch) -> Iterator[Route]:
-    old = RouteMatch()
-    old.CopyFrom(match)
-    old.headers.append(header_prefix(names.PROTOCOL, "HTTP/1"))
-    yield _answer(f"{key}/http1", old, direct_answer(426, "Please use HTTP2 protocol"))
-    other = RouteMatch()
-    other.CopyFrom(match)
-    other.headers.append(header_regex("content-type", "application/grpc.*", invert=True))
-    refusal = direct_answer(415, "Non-gRPC request matched gRPC route")
-    yield _answer(f"{key}/content", other, refusal)
-
-
-def _answer(
-    key: str,
-    match: RouteMatch,
-    answer: DirectResponseAction,
-    reason: ReasonCode | None = None,
-    route: ir.Route | None = None,
-) -> Route:
-    result = Route(name=key, match=match, direct_response=answer)
-    _describe(result, route, reason)
-    return result
-
-
-def _forwards(key: str, match: RouteMatch, route: ir.Route, forward: ir.Forward) -> Iterator[Route]:
-    how = joining(route.match.path, forward)
-    if how.exact is not None and route.match.path is not None:
-        whole = RouteMatch()
-        whole.CopyFrom(match)
-        set_whole_path(whole, route.match.path)
-        if how.exact_end:
-            whole.headers.append(header_regex(":path", rf"(?:{how.exact_end})(?:\?.*)?"))
-        yield _forward(f"{key}/exact", whole, route, forward, how.exact)
-    yield _forward(key, match, route, forward, how.usual)
-
-
-def _forward(
-    key: str, match: RouteMatch, route: ir.Route, forward: ir.Forward, rewrite: Rewrite | None
-) -> Route:
-    action = RouteAction(
-        cluster=forward.cluster,
-        # No limit for the whole: it would cut downloads and streams.
-        timeout=duration(0),
-        retry_policy=RetryPolicy(
-            retry_on=_RETRY_ON,
-            num_retries=UInt32Value(value=forward.retries),
-            per_try_idle_timeout=duration(forward.read_timeout_ms),
-        ),
-    )
-    if rewrite is not None:
-        action.regex_rewrite.CopyFrom(
-            RegexMatchAndSubstitute(
-                pattern=regex(rewrite.pattern), substitution=rewrite.substitution
-            )
-        )
-    if forward.host is not None:
-        action.host_rewrite_literal = forward.host
-    result = Route(name=key, match=match, route=action)
-    prefix = stripped_prefix(route.match.path, forward)
-    if prefix is not None:
-        result.request_headers_to_add.append(
-            set_header("X-Forwarded-Prefix", prefix.replace("%", "%%"))
-        )
-    _describe(result, route, None)
-    return result
-
-
-def _describe(result: Route, route: ir.Route | None, reason: ReasonCode | None) -> None:
-    """For the policy service and the log: what this is; and whether to ask."""
-    known: dict[str, str] = {"reason": reason or ""}
-    if route is not None:
-        known |= {
-            "policy": route.policy_id or "",
-            "route": route.route_id,
-            "route_name": route.route_name or "",
-            "service": route.service_id or "",
-            "service_name": route.service_name or "",
-        }
-    struct = Struct()
-    struct.update({key: text for key, text in known.items() if text})
-    result.metadata.CopyFrom(Metadata(filter_metadata={names.METADATA: struct}))
-    if route is None or route.policy_id is None:
-        for name, config in _UNASKED.items():
-            result.typed_per_filter_config[name].CopyFrom(config)
-    elif route.replay is None:
-        result.typed_per_filter_config[names.REMEMBER].CopyFrom(_UNASKED[names.REMEMBER])
-    else:
-        rests_on = Struct()
-        rests_on.update({"replay": route.replay.text(route.policy_id)})
-        result.metadata.filter_metadata[names.REMEMBER].CopyFrom(rests_on)
-
-
-def _request_headers(listener: ir.Listener) -> Iterator[HeaderValueOption]:
+def _request_headers() -> Iterator[HeaderValueOption]:
     """What the upstream learns about the client; X-Forwarded-Path is there since arrival.
 
     Source: admin-api.md §3 (request headers).
@@ -269,12 +282,19 @@ def _request_headers(listener: ir.Listener) -> Iterator[HeaderValueOption]:
         append_action=HeaderValueOption.APPEND_IF_EXISTS_OR_ADD,
     )
     yield set_header("X-Real-IP", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")
-    yield set_header("X-Forwarded-Proto", "https" if listener.tls else "http")
-    yield set_header("X-Forwarded-Host", _HOST)
-    yield set_header("X-Forwarded-Port", "%DOWNSTREAM_LOCAL_PORT%")
+    yield set_header("X-Forwarded-Proto", "%REQ(:SCHEME)%")
+    yield set_header("X-Forwarded-Host", HOST)
+    yield set_header(PORT, "%DOWNSTREAM_LOCAL_PORT%")
     # Only an upgrade still has the header here. What the client names in it besides, a server
     # further on would take away (RFC 9110 §7.6.1): `Connection: Upgrade, X-Consumer-Id`.
     yield HeaderValueOption(
         header=HeaderValue(key="Connection", value="Upgrade"),
         append_action=HeaderValueOption.OVERWRITE_IF_EXISTS,
     )
+
+
+_LIST_URL = wire.field(Any, "type_url", _LIST_TYPE.encode())
+_ACTION_NAME = wire.field(TypedExtensionConfig, "name", b"routes")
+_PATH_INPUT = header_input(":path").SerializeToString(deterministic=True)
+_NO_ROUTE = {is_open: _routes_field(no_route(is_open=is_open)) for is_open in (False, True)}
+_TUNNELS = _tunnels()

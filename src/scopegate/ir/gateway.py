@@ -15,6 +15,9 @@ RESERVED = ":@!$&'()*+,;=[]"
 apart. Servers take both spellings for one. Source: RFC 3986 §2.2, §3.3.
 """
 
+USUAL_RETRIES, USUAL_READ_TIMEOUT_MS = 5, 60_000
+"""Of services that say nothing else: Kong's defaults."""
+
 
 @dataclass(frozen=True, slots=True)
 class TlsIdentity:

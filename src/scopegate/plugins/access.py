@@ -91,7 +91,8 @@ class Continue:
     set_headers        for the upstream; replaces what the client sent under that name
     remove_headers     names (lower case, twins with `_`, `.` … too) that the upstream must not see
     response_headers   for the client, with whatever the upstream answers (Set-Cookie …)
-    target             path and query for the upstream, when they differ from the request's
+    target             the request's path with another query, when that differs. The path stays: how
+                       it is joined to the service's was chosen by it
     method             for the upstream, when it differs from the request's
     drop_body          the upstream gets no body
     body_cuts          byte ranges (start, end past the last) taken out of the body

@@ -152,7 +152,7 @@ async def test_only_what_changed_is_sent_again():
         await envoy.must_publish(replace(first, routes=(extra, *first.routes)))
         after = await stats(envoy)
         changed = {name for name in after if after[name] != before[name]}
-        assert changed == {"http.http.rds.routes-http.update_success"}
+        assert changed == {"http.http.rds.routes.update_success"}
 
 
 async def stats(envoy) -> dict[str, str]:
@@ -254,7 +254,7 @@ async def test_a_killed_control_costs_nothing_and_is_found_again():
         websocket.writer.write(b"still")
         assert await websocket.reader.read(10) == b"still"
         after = await stats(envoy)
-        routes = "http.http.rds.routes-http.update_success"
+        routes = "http.http.rds.routes.update_success"
         assert after[routes] == before[routes], "the same content must not be applied again"
         await envoy.must_publish(gateway(port, upstream, 2))
         websocket.close()

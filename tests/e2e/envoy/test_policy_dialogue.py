@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from scopegate.compile.gateway import NO_SERVICE
+from scopegate.compile.route_table import NO_SERVICE
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import PathMatch, RouteMatch
 from support.policy_double import UNDECIDED, Asked, Verdict, allow
@@ -257,14 +257,14 @@ async def test_parts_of_the_body_may_be_cut(guarded: Node):
         return allow(
             ("x-scopegate-body-cut", f"0-2,{first}-{last + 1}"),
             ("x-scopegate-method", "PUT"),
-            ("x-scopegate-target", "/guarded/other"),
+            ("x-scopegate-target", "/guarded?other"),
         )
 
     guarded.policy.decide = cut
     await guarded.ask("/guarded", method="POST", headers=[FORM], body=b"a=1&token=t&c=3")
     got = guarded.upstream.last
     assert (got.body, got.one("content-length")) == (b"1&c=3", "5")
-    assert (got.method, got.target) == ("PUT", "/other")
+    assert (got.method, got.target) == ("PUT", "/?other")
 
 
 async def test_a_cut_body_keeps_its_framing_when_it_came_in_chunks(guarded: Node):

@@ -10,24 +10,17 @@ from urllib.parse import unquote
 import pytest
 import pytest_asyncio
 
-from scopegate.compile.gateway import CompileSettings, compile_gateway
 from scopegate.ir import policy_dialogue
 from scopegate.ir.gateway import Listener, Route, TlsIdentity
-from support import entities
+from support import router_cases
 from support.certificates import Pki
-from support.contract import ROUTER_CASES
 from support.ports import free_port
 from support.raw_http import RawConnection, Reply
+from support.router_cases import CASES, NEVER_ARRIVES
 
 from .conftest import POLICY_ID, Node
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-CASES = json.loads(ROUTER_CASES.read_text())
-
-# This case hands `%58` to the router itself. In a request Kong decodes it before, as we do, and
-# then the configured `%58` matches nothing.
-NEVER_ARRIVES = {86}
 
 
 @pytest.fixture(scope="module")
@@ -42,27 +35,8 @@ async def listeners(pki: Pki, node: Node) -> tuple[Listener, Listener]:
 
 
 def gateway(case: dict, node: Node, listeners: tuple[Listener, ...]):
-    services, routes = {}, []
-    for number, pair in enumerate(case["routes"]):
-        fields = {key: value for key, value in pair["route"].items() if value != {}}
-        fields.pop("path_handling", None)  # this flavor of the router does not look at it
-        described = pair.get("service")
-        if described:
-            name = f"service-{number}"
-            services[name] = entities.service(
-                name=name, port=node.upstream.port, path=described.get("path")
-            )
-            fields["service"] = name
-        fields.setdefault("name", fields["id"])
-        fields.setdefault("strip_path", False)  # the cases come from below the schema
-        routes.append(entities.route(**fields))
-    compiled = compile_gateway(
-        entities.snapshot(services=services.values(), routes=routes),
-        {},
-        CompileSettings(listeners=listeners),
-        (),
-    )
-    return replace(compiled.gateway, routes=tuple(map(asked_about, compiled.gateway.routes)))
+    made = router_cases.gateway(case, listeners, node.upstream.port)
+    return replace(made, routes=tuple(map(asked_about, made.routes)))
 
 
 def asked_about(route: Route) -> Route:
@@ -71,11 +45,7 @@ def asked_about(route: Route) -> Route:
 
 
 async def send(request: dict, listeners: tuple[Listener, Listener]) -> Reply:
-    headers = []
-    for name, value in request.get("headers", {}).items():
-        if name != "host":
-            headers += [(name, one) for one in (value if isinstance(value, list) else [value])]
-    host = request.get("host") or request.get("headers", {}).get("host") or "no-host.test"
+    headers, host = router_cases.headers(request), router_cases.host(request)
     if request.get("scheme") == "https":
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

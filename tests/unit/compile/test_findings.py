@@ -16,7 +16,9 @@ def told(routes: list[dict[str, Any]], plugins: list[dict[str, Any]]) -> list[tu
         routes=[entities.route(service="svc", **fields) for fields in routes],
         plugins=[entities.plugin(name="openid-connect", **fields) for fields in plugins],
     )
-    found = [*plugin_findings(snapshot), *route_findings(snapshot)]
+    found = [*plugin_findings(snapshot)]
+    for route in snapshot.routes.values():
+        found += route_findings(route)
     return [(finding.level, finding.code, finding.message) for finding in found]
 
 

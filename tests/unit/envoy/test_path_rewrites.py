@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 from urllib.parse import quote, unquote
 
 import pytest
-from envoy.config.route.v3.route_components_pb2 import RouteMatch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scopegate.envoy.path_rewrites import anchored, joining, stripped_prefix
-from scopegate.envoy.route_matches import set_path
-from scopegate.ir.gateway import Forward, PathMatch
+from scopegate.envoy.path_rewrites import Rewrite, anchored, joining, stripped_prefix
+from scopegate.envoy.route_matches import envoy_matches, narrowed
+from scopegate.ir.gateway import Forward, PathMatch, RouteMatch
 
 
 def forward(base: str, strip: bool) -> Forward:
     return Forward("c", base, strip, None, 1, 0)
 
 
-def join(base: str, prefix: str, strip: bool, path: str) -> str:
-    how = joining(PathMatch("prefix", prefix), forward(base, strip))
-    rewrite = how.exact if how.exact is not None and path == prefix else how.usual
-    if rewrite is None:
-        return path
-    return re.sub(rewrite.pattern, rewrite.substitution.replace("\\", "\\\\"), path, count=1)
+def join(base: str, prefix: str, strip: bool, path: str, dots_arrive: bool = True) -> str:
+    """As Envoy does it with the entries of a route."""
+    route = PathMatch("prefix", prefix)
+    for how in joining(route, forward(base, strip), dots_arrive=dots_arrive):
+        match = narrowed(next(envoy_matches(RouteMatch(path=route))), route, how)
+        start = match.path or match.prefix or match.path_separated_prefix
+        if match.HasField("safe_regex"):
+            taken = re.fullmatch(match.safe_regex.regex, path) is not None
+        elif match.path_separated_prefix:
+            taken = path == start or path.startswith(f"{start}/")
+        else:
+            taken = path == start if match.path else path.startswith(start)
+        if taken and isinstance(how.rewrite, Rewrite):
+            text = how.rewrite.substitution.replace("\\", "\\\\")
+            return re.sub(how.rewrite.pattern, text, path, count=1)
+        if taken:
+            return path if how.rewrite is None else how.rewrite + path[len(start) :]
+    raise AssertionError(f"no entry takes {path}")
 
 
 def kong(base: str, prefix: str, strip: bool, path: str) -> str:
@@ -69,9 +81,16 @@ def test_paths_are_joined_as_in_kongs_table(base, base_slash, prefix, rest, stri
 
 def test_a_prefix_is_text_and_a_base_path_is_no_pattern():
     assert join("/b+c", "/a.b", True, "/a.b/x") == "/b+c/x"
-    how = joining(PathMatch("prefix", "/a.b"), forward("/", True))
-    assert how.usual is not None
-    assert re.match(how.usual.pattern, "/axb/x") is None
+    *_, how = joining(PathMatch("prefix", "/a.b."), forward("/", True), dots_arrive=False)
+    assert isinstance(how.rewrite, Rewrite)
+    assert re.match(how.rewrite.pattern, "/axb./x") is None
+
+
+@pytest.mark.parametrize("path", ["/a.b-c_d~e/1", "/route", "/route/"])
+def test_a_plain_prefix_needs_no_regular_expression(path: str):
+    for base, strip in product(("/", "/base", "/base/"), (True, False)):
+        for how in joining(PathMatch("prefix", path), forward(base, strip), dots_arrive=False):
+            assert not isinstance(how.rewrite, Rewrite)
 
 
 @pytest.mark.parametrize("written", ["/v1:admin", "/@a!$&'(b)*+,;=[c]", "/v1%3Aadmin"])
@@ -85,9 +104,8 @@ def test_a_reserved_character_of_a_prefix_counts_in_either_spelling(written: str
 
 
 def test_a_prefix_with_one_spelling_stays_a_prefix():
-    plain, other = RouteMatch(), RouteMatch()
-    set_path(plain, PathMatch("prefix", "/a.b-c_d~e/1"))
-    set_path(other, PathMatch("prefix", "/a:b"))
+    (plain,) = envoy_matches(RouteMatch(path=PathMatch("prefix", "/a.b-c_d~e/1")))
+    (other,) = envoy_matches(RouteMatch(path=PathMatch("prefix", "/a:b")))
     assert plain.prefix == "/a.b-c_d~e/1"
     assert other.safe_regex.regex == "/a(?::|(?i:%3A))b.*"
 

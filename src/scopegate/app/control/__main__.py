@@ -85,7 +85,9 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
         store=store,
         issuers=issuers,
         plugins=PLUGINS,
-        compile_=partial(compile_gateway, settings=compile_settings, plugins=PLUGINS),
+        compile_=lambda snapshot, facts, memo: compile_gateway(
+            snapshot, facts, compile_settings, PLUGINS, memo
+        ),
         files=PolicyFiles(prefix.policies, time.time),
         last_good=last_good,
         ads=ads,

@@ -19,11 +19,11 @@ from scopegate.app.control.issuer_book import IssuerBook
 from scopegate.app.control.last_good import LastGood
 from scopegate.app.control.policy_files import PolicyFiles
 from scopegate.app.reasons import ControlFinding
-from scopegate.compile.gateway import Compiled
+from scopegate.compile.gateway import Compiled, CompileMemo
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Snapshot
 from scopegate.envoy.ads import AdsServer, PublishOutcome
-from scopegate.envoy.resources import Resources, gateway_resources
+from scopegate.envoy.resources import ResourceMemo, Resources, gateway_resources
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import Gateway
 from scopegate.plugins.built import BuiltPlugin, issuer_requests
@@ -34,11 +34,16 @@ from scopegate.telemetry.metrics import Metrics
 PUSH_LIMIT_S = 5.0
 """How long a write waits for the proxy before it is answered `pending`."""
 
+CROWD, CROWD_PATIENCE_S = 4, 0.1
+"""While more writes than this wait at once, each of them waits no longer than so, and is answered
+`pending`: who loads thousands of routes does not wait for each of them (ADR 39)."""
+
 RETRY_S = 1.0
 
 _ENDING = PublishResult("pending", "control ends; the next one publishes it")
+_CROWDED = PublishResult("pending", "many writes at once; the proxy gets them together")
 
-Compile = Callable[[Snapshot, Mapping[str, Mapping[str, Any]]], Compiled]
+Compile = Callable[[Snapshot, Mapping[str, Mapping[str, Any]], CompileMemo], Compiled]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +83,14 @@ class Publisher:
         self._wanted = asyncio.Event()
         self._waiting: list[asyncio.Future[PublishResult]] = []
         self._in_round: list[asyncio.Future[PublishResult]] = []
+        self._callers = 0
         self._ending = False
         self._compiled: tuple[Finding, ...] = ()
         self._sent: _Published | None = None
         self._good: _Published | None = None
         self._refusal: ProxyRefusal | None = None
         self._serves = False
+        self._memos = CompileMemo(), ResourceMemo()
 
     @property
     def is_ready(self) -> bool:
@@ -102,13 +109,21 @@ class Publisher:
         self._wanted.set()
 
     async def publish(self) -> PublishResult:
-        """Publish what is in the store now, and wait for the proxy."""
+        """Publish what is in the store now, and wait for the proxy; not long in a crowd."""
         if self._ending:
             return _ENDING
         waiter: asyncio.Future[PublishResult] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         self._wanted.set()
-        return await waiter
+        self._callers += 1
+        try:
+            while not waiter.done():
+                await asyncio.wait({waiter}, timeout=CROWD_PATIENCE_S)
+                if not waiter.done() and self._callers > CROWD:
+                    return _CROWDED
+            return waiter.result()
+        finally:
+            self._callers -= 1
 
     def end(self) -> None:
         """Let nobody wait any longer: what was written is kept, and published at the next start."""
@@ -135,15 +150,21 @@ class Publisher:
         try:
             snapshot = await self._store.snapshot()
             self._issuers.want(issuer_requests(snapshot.plugins.values(), self._plugins))
-            compiled = self._compile(snapshot, self._issuers.facts())
+            compiling, telling = self._memos
+            facts = self._issuers.facts()
+            # Beside the event loop, which answers other writes meanwhile; one round at a time.
+            compiled = await asyncio.to_thread(self._compile, snapshot, facts, compiling)
             used = self._files.write(compiled.gateway)
-            resources = gateway_resources(compiled.gateway, self._envoy)
+            resources = await asyncio.to_thread(
+                gateway_resources, compiled.gateway, self._envoy, telling
+            )
         except (StoreUnavailable, OSError) as problem:
             logger().error("configuration not published", detail=str(problem))
             asyncio.get_running_loop().call_later(RETRY_S, self.wake)
             return PublishResult("pending", "the configuration cannot be read or written just now")
         except Exception as problem:  # noqa: BLE001 - told, and the last good one stays
             # A fault of ours in one entity must not end the publishing of all others.
+            self._memos = CompileMemo(), ResourceMemo()
             logger().exception("configuration cannot be compiled", error=type(problem).__name__)
             self._refusal = ProxyRefusal("it cannot be compiled; the log has the fault")
             return PublishResult("rejected", str(self._refusal))

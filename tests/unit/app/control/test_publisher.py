@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from scopegate.admin.node import PublishResult
-from scopegate.app.control.publisher import Publisher
+from scopegate.app.control.publisher import CROWD, Publisher
 from scopegate.compile.gateway import Compiled
 from scopegate.envoy.ads import PublishOutcome
 from scopegate.envoy.resources import Resources
@@ -202,3 +202,21 @@ async def test_an_envoy_that_refuses_later_what_was_good_is_offered_it_again(
     async with asyncio.timeout(1):
         while proxy.publisher.state != "live":  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def test_in_a_crowd_nobody_waits_long(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scopegate.app.control.publisher.CROWD_PATIENCE_S", 0.01)
+    await proxy.change("/a", LIVE)
+    slow = asyncio.Event()
+
+    async def publish(*_: object) -> PublishOutcome:
+        await slow.wait()
+        return LIVE
+
+    monkeypatch.setattr(proxy, "publish", publish)
+    crowd = [asyncio.create_task(proxy.publisher.publish()) for _ in range(CROWD + 2)]
+    done, patient = await asyncio.wait(crowd, timeout=0.5)
+    assert len(patient) == CROWD
+    assert {task.result().state for task in done} == {"pending"}
+    slow.set()
+    assert {(await task).state for task in patient} == {"live"}

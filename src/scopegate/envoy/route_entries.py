@@ -1,0 +1,217 @@
+"""The entries of one route, in the order in which Envoy tries them.
+
+Source: contract admin-api.md §3 (after matching).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from envoy.config.route.v3.route_components_pb2 import (
+    DirectResponseAction,
+    RetryPolicy,
+    Route,
+    RouteAction,
+    RouteMatch,
+    VirtualHost,
+)
+from envoy.type.matcher.v3.regex_pb2 import RegexMatchAndSubstitute
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from scopegate.envoy import names
+from scopegate.envoy.answers import NO_ROUTE, direct_answer, set_header
+from scopegate.envoy.filters import unasked
+from scopegate.envoy.messages import duration
+from scopegate.envoy.path_rewrites import Joining, Rewrite, joining, stripped_prefix
+from scopegate.envoy.route_matches import (
+    envoy_matches,
+    header_prefix,
+    header_regex,
+    narrowed,
+    over,
+    regex,
+)
+from scopegate.ir import gateway as ir
+from scopegate.reason_code import ReasonCode
+
+HOST = f"%DYNAMIC_METADATA({names.METADATA}:host)%"
+"""The host that the client named, without port."""
+
+_UNASKED = unasked()
+# A request that nobody has begun to work on can be sent again, whatever its method.
+_RETRY_ON = "connect-failure,refused-stream,reset-before-request"
+_USUAL = (ir.USUAL_RETRIES, ir.USUAL_READ_TIMEOUT_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a virtual host says of all of its entries.
+
+    host_is_known   only hosts of the route itself arrive
+    dots_arrive     see `path_rewrites.joining`
+    is_open         no route here has a policy; the filters that ask are switched off for all
+    """
+
+    host_is_known: bool
+    dots_arrive: bool
+    is_open: bool
+
+
+def entries(route: ir.Route, around: Surroundings) -> Iterator[Route]:
+    """All entries of a route, as they stand in a virtual host."""
+    match = replace(route.match, hosts=()) if around.host_is_known else route.match
+    for number, envoy_match in enumerate(envoy_matches(match)):
+        yield from _entries(f"{route.key}/{number}", envoy_match, route, around)
+
+
+def no_route(*, is_open: bool = False) -> Route:
+    """The answer to what no route takes."""
+    result = Route(
+        name="no-route", match=RouteMatch(prefix="/"), direct_response=direct_answer(404, NO_ROUTE)
+    )
+    if not is_open:
+        switch_off(result)
+    return result
+
+
+def switch_off(message: Route | VirtualHost) -> None:
+    """Nobody is asked about what goes this way."""
+    for name, config in _UNASKED.items():
+        message.typed_per_filter_config[name].CopyFrom(config)
+
+
+def usual_retries() -> RetryPolicy:
+    """Of all routes whose services say nothing else."""
+    return _retries(*_USUAL)
+
+
+def _retries(count: int, read_timeout_ms: int) -> RetryPolicy:
+    return RetryPolicy(
+        retry_on=_RETRY_ON,
+        num_retries=UInt32Value(value=count),
+        per_try_idle_timeout=duration(read_timeout_ms),
+    )
+
+
+def _entries(key: str, match: RouteMatch, route: ir.Route, around: Surroundings) -> Iterator[Route]:
+    for entry in _answers_first(key, match, route):
+        if not around.is_open:
+            switch_off(entry)
+        yield entry
+    for entry in _usual(key, match, route, around):
+        if route.policy_id is None and not around.is_open:
+            switch_off(entry)
+        yield entry
+
+
+def _answers_first(key: str, match: RouteMatch, route: ir.Route) -> Iterator[Route]:
+    """What is answered before anybody is asked."""
+    if route.https_only:
+        yield _https_wanted(f"{key}/plain", match, route.https_only)
+    if route.grpc_only:
+        yield from _grpc_wanted(key, match)
+
+
+def _usual(key: str, match: RouteMatch, route: ir.Route, around: Surroundings) -> Iterator[Route]:
+    action = route.action
+    if isinstance(action, ir.Refuse):
+        refusal = direct_answer(action.status, action.message, action.reason)
+        yield answer(key, match, refusal, action.reason, route)
+    else:
+        for how in joining(route.match.path, action, dots_arrive=around.dots_arrive):
+            name = key if how.paths == "all" else f"{key}/{how.paths}"
+            yield _forward(name, narrowed(match, route.match.path, how), route, action, how)
+
+
+def _https_wanted(key: str, match: RouteMatch, wanted: ir.HttpsOnly) -> Route:
+    plain = _also(match)
+    plain.headers.append(over("http"))
+    if wanted.status == 426:
+        return answer(key, plain, direct_answer(426, "Please use HTTPS protocol"))
+    result = answer(key, plain, DirectResponseAction(status=wanted.status))
+    result.response_headers_to_add.append(set_header("Location", f"https://{HOST}%REQ(:PATH)%"))
+    return result
+
+
+def _grpc_wanted(key: str, match: RouteMatch) -> Iterator[Route]:
+    old = _also(match)
+    old.headers.append(header_prefix(names.PROTOCOL, "HTTP/1"))
+    yield answer(f"{key}/http1", old, direct_answer(426, "Please use HTTP2 protocol"))
+    other = _also(match)
+    other.headers.append(header_regex("content-type", "application/grpc.*", invert=True))
+    refusal = direct_answer(415, "Non-gRPC request matched gRPC route")
+    yield answer(f"{key}/content", other, refusal)
+
+
+def answer(
+    key: str,
+    match: RouteMatch,
+    said: DirectResponseAction,
+    reason: ReasonCode | None = None,
+    route: ir.Route | None = None,
+) -> Route:
+    """An entry that answers by itself."""
+    result = Route(name=key, match=match, direct_response=said)
+    _describe(result, route, reason)
+    return result
+
+
+def _forward(
+    key: str, match: RouteMatch, route: ir.Route, forward: ir.Forward, how: Joining
+) -> Route:
+    # No limit for the whole: it would cut downloads and streams.
+    action = RouteAction(cluster=forward.cluster, timeout=duration(0))
+    if (forward.retries, forward.read_timeout_ms) != _USUAL:
+        action.retry_policy.CopyFrom(_retries(forward.retries, forward.read_timeout_ms))
+    if isinstance(how.rewrite, Rewrite):
+        action.regex_rewrite.CopyFrom(
+            RegexMatchAndSubstitute(
+                pattern=regex(how.rewrite.pattern), substitution=how.rewrite.substitution
+            )
+        )
+    elif how.rewrite is not None:
+        action.prefix_rewrite = how.rewrite
+    if forward.host is not None:
+        action.host_rewrite_literal = forward.host
+    result = Route(name=key, match=match, route=action)
+    prefix = stripped_prefix(route.match.path, forward)
+    if prefix is not None:
+        result.request_headers_to_add.append(
+            set_header("X-Forwarded-Prefix", prefix.replace("%", "%%"))
+        )
+    _describe(result, route, None)
+    return result
+
+
+def _describe(result: Route, route: ir.Route | None, reason: ReasonCode | None) -> None:
+    """For the policy service and the log: what this is; for Envoy's memory what a yes rests on."""
+    known: dict[str, str] = {"reason": reason or ""}
+    if route is not None:
+        known |= {
+            "policy": route.policy_id or "",
+            "route": route.route_id,
+            "route_name": route.route_name or "",
+            "service": route.service_id or "",
+            "service_name": route.service_name or "",
+        }
+    _add(result, names.METADATA, {key: text for key, text in known.items() if text})
+    if route is None or route.policy_id is None:
+        return
+    if route.replay is None:
+        result.typed_per_filter_config[names.REMEMBER].CopyFrom(_UNASKED[names.REMEMBER])
+    else:
+        _add(result, names.REMEMBER, {"replay": route.replay.text(route.policy_id)})
+
+
+def _add(result: Route, namespace: str, texts: Mapping[str, str]) -> None:
+    if texts:
+        struct = result.metadata.filter_metadata[namespace]
+        for key, text in texts.items():
+            struct.fields[key].string_value = text
+
+
+def _also(match: RouteMatch) -> RouteMatch:
+    result = RouteMatch()
+    result.CopyFrom(match)
+    return result
