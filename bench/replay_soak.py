@@ -24,7 +24,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.side_by_side.processes import tree_kib
+from bench.side_by_side.processes import tree_kib_by_pid
 from rich.console import Console
 
 from replay.test_asked_and_replayed import session_of
@@ -42,7 +42,7 @@ from support.raw_http import RawConnection
 USERS = ("Blog_with_scope", "Blog_without_scope")
 GRACE_S = 1.0
 SETTLED_S = 60
-GROWTH_LIMIT = 1.25
+GROWTH_LIMIT = 1.1  # of the second half
 CLIENTS = 8
 SESSIONS = 6
 
@@ -262,22 +262,27 @@ async def main() -> int:
             clients = [soak.client(until_s, options.seed + number) for number in range(CLIENTS)]
             work = asyncio.gather(soak.meddle(until_s), *clients)
             await asyncio.sleep(min(SETTLED_S, options.minutes * 30))
-            before_kib = tree_kib(pid)
+            memory = [tree_kib_by_pid(pid)]
             while not work.done():
                 await asyncio.sleep(5)
+                memory.append(tree_kib_by_pid(pid))
                 left = ", ".join(f"{count} {deed}" for deed, count in soak.deeds.items())
                 console.print(
                     f"{max(until_s - time.time(), 0):4.0f} s left, {sum(soak.answers.values()):,} "
                     f"answers, {len(soak.wrong)} wrong; {left}"
                 )
             await work
-            after_kib = tree_kib(pid)
             errors = [line for line in gateway.log_lines() if line.get("level") == "error"]
     console.print(f"answers by status: {dict(sorted(soak.answers.items()))}")
-    console.print(f"memory: {before_kib // 1024} MiB after a while, {after_kib // 1024} at the end")
+    before, after = memory[len(memory) // 2], memory[-1]
+    for number, (process, kib) in enumerate(after.items()):
+        told = [each.get(process, 0) // 1024 for each in memory]
+        steps = ", ".join(str(mib) for mib in told[:: max(1, len(told) // 8)])
+        console.print(f"memory of process {number}, MiB: {steps}, at the end {kib // 1024}")
     for line in [*soak.wrong[:10], *map(str, errors[:5])]:
         console.print(line, style="red")
-    good = not soak.wrong and not errors and after_kib < before_kib * GROWTH_LIMIT
+    is_steady = sum(after.values()) < sum(before.values()) * GROWTH_LIMIT
+    good = not soak.wrong and not errors and is_steady
     console.print("all was right" if good else "WRONG", style="green" if good else "red")
     return 0 if good else 1
 

@@ -44,6 +44,8 @@ class Contestant:
         """Of one round. Raises LoadFailed."""
         if self.new is not None:
             return measure(self.running, self.path, self.new(), None, folder)
+        # What was remembered may have run out since the last round.
+        measure(self.running, self.path, self.credentials, None, folder)
         return measure(self.running, self.path, self.credentials, seconds, folder)
 
 

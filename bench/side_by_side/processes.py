@@ -43,7 +43,12 @@ class Running:
 
 def tree_kib(pid: int) -> int:
     """Resident memory of a process and all its descendants."""
-    return sum(_resident_kib(each) for each in _tree(pid))
+    return sum(tree_kib_by_pid(pid).values())
+
+
+def tree_kib_by_pid(pid: int) -> dict[int, int]:
+    """Resident memory of each of them."""
+    return {each: _resident_kib(each) for each in _tree(pid)}
 
 
 def free_ports(count: int) -> list[int]:

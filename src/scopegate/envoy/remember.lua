@@ -10,6 +10,8 @@
 --
 -- Before this text stand REVOCATIONS (a path), ENTRIES_LIMIT and BYTES_LIMIT, written by filters.py.
 -- What a route's `replay` says, and what a grant looks like: ir/replay.py.
+--
+-- What most requests run through makes no new string and no new table: it is all that a yes costs.
 
 local ANSWERS, DECIDED, YES = "envoy.filters.http.ext_authz", "x-scopegate-decided", "1"
 local GRANT, MINE = "x-scopegate-grant", "scopegate.remember"
@@ -22,48 +24,54 @@ local REVOKED_KEPT_S = 60 -- longer than a decision takes that began before the 
 
 -- ---------------------------------------------------------------------------- the table
 -- Two generations: when the young one is full, the old one goes. A generation is
--- `entries` (key -> grant), `keys_of` (tag -> the keys of its grants), `count` and `bytes`.
+-- `slots` (slot -> key -> grant), `grants_of` (tag -> its grants), `count` and `bytes`. A slot is a
+-- recipe, and the one header that made the key, or all of them.
 
 local function generation()
-  return { entries = {}, keys_of = {}, count = 0, bytes = 0 }
+  return { slots = {}, grants_of = {}, count = 0, bytes = 0 }
 end
 
 local young, old = generation(), generation()
 
-local function keep(key, grant)
+local function keep(slot, key, grant)
   if young.count >= ENTRIES_LIMIT or young.bytes + grant.bytes > BYTES_LIMIT then
     young, old = generation(), young
   end
-  if not young.entries[key] then
-    young.count = young.count + 1
+  local entries = young.slots[slot]
+  if not entries then
+    entries = {}
+    young.slots[slot] = entries
   end
+  young.count = young.count + 1
   young.bytes = young.bytes + grant.bytes
-  young.entries[key] = grant
+  entries[key] = grant
   for _, tag in ipairs(grant.tags) do
-    young.keys_of[tag] = young.keys_of[tag] or {}
-    table.insert(young.keys_of[tag], key)
+    young.grants_of[tag] = young.grants_of[tag] or {}
+    table.insert(young.grants_of[tag], grant)
   end
 end
 
-local function find(key)
-  local grant = young.entries[key]
+local function find(slot, key)
+  local entries = young.slots[slot]
+  local grant = entries and entries[key]
   if grant then
     return grant
   end
-  grant = old.entries[key]
+  entries = old.slots[slot]
+  grant = entries and entries[key]
   if grant then
-    old.entries[key] = nil
-    keep(key, grant) -- what is used stays
+    entries[key] = nil
+    keep(slot, key, grant) -- what is used stays
   end
   return grant
 end
 
 local function forget(tag)
   for _, each in ipairs({ young, old }) do
-    for _, key in ipairs(each.keys_of[tag] or {}) do
-      young.entries[key], old.entries[key] = nil, nil
+    for _, grant in ipairs(each.grants_of[tag] or {}) do
+      grant.till_s = 0
     end
-    each.keys_of[tag] = nil
+    each.grants_of[tag] = nil
   end
 end
 
@@ -150,6 +158,10 @@ local function recipe_of_text(text)
   for name in string.gmatch(part.stripped, "[^,]+") do
     recipe.alike[name] = recipe.alike[name] or STRIPPED
   end
+  recipe.slots = {}
+  for position = 0, recipe.size do
+    recipe.slots[position] = text .. " " .. position
+  end
   recipe.kinds[":method"], recipe.kinds[":path"] = METHOD, PATH
   recipe.methods = set_of(part.methods, true)
   recipe.arguments = set_of(part.arguments, true)
@@ -167,14 +179,16 @@ end
 
 local recipes, recipes_count = {}, 0
 
-local function recipe_of(text)
-  local recipe = recipes[text]
-  if not recipe then
+-- By a short name, so that the text is read once. nil: the route has none.
+local function recipe_of(route)
+  local id = route:get("id")
+  local recipe = id and recipes[id]
+  if id and not recipe then
     if recipes_count >= RECIPES_LIMIT then
       recipes, recipes_count = {}, 0
     end
-    recipe = recipe_of_text(text)
-    recipes[text], recipes_count = recipe, recipes_count + 1
+    recipe = recipe_of_text(route:get("replay"))
+    recipes[id], recipes_count = recipe, recipes_count + 1
   end
   return recipe
 end
@@ -228,11 +242,11 @@ local function is_media(recipe, value)
   return false
 end
 
--- The key of a request, and the names of its headers that do not go on; nil: it must be asked.
+-- Slot and key of a request, and the names of its headers that do not go on; nil: it must be asked.
 local found = {}
 
 local function key_of(recipe, headers)
-  local size, kinds, stripped = recipe.size, recipe.kinds, nil
+  local size, kinds, stripped, only = recipe.size, recipe.kinds, nil, nil
   for position = 1, size do
     found[position] = ""
   end
@@ -258,12 +272,16 @@ local function key_of(recipe, headers)
         return nil -- an odd form, or a header that came twice
       end
       found[kind] = value
+      only = only == nil and kind or 0
     end
   end
   if string.find(found[recipe.kinds["authorization"]], ",", 1, true) then
     return nil -- Envoy joined two of them
   end
-  return recipe.text .. "\n" .. table.concat(found, "\n", 1, size), stripped
+  if only and only > 0 then
+    return recipe.slots[only], found[only], stripped
+  end
+  return recipe.slots[0], table.concat(found, "\n", 1, size), stripped
 end
 
 -- ---------------------------------------------------------------------------- grants
@@ -299,7 +317,7 @@ local function grant_of(text)
   return grant
 end
 
-local function remember(key, text)
+local function remember(slot, key, text)
   local grant = grant_of(text)
   grant.bytes = #key + #text
   for _, tag in ipairs(grant.tags) do
@@ -308,7 +326,7 @@ local function remember(key, text)
     end
   end
   if grant.bytes * 16 <= BYTES_LIMIT then
-    keep(key, grant)
+    keep(slot, key, grant)
   end
 end
 
@@ -325,35 +343,37 @@ local function replay(headers, grant, stripped)
 end
 
 local function on_request(handle)
-  local text = handle:metadata():get("replay")
-  if not text then
+  local recipe = recipe_of(handle:metadata())
+  if not recipe then
     return
   end
   local headers = handle:headers()
-  local key, stripped = key_of(recipe_of(text), headers)
+  local slot, key, stripped = key_of(recipe, headers)
   local now_s = os.time()
-  if not key or not is_current(now_s) then
+  if not slot or not is_current(now_s) then
     return
   end
-  local grant = find(key)
+  local grant = find(slot, key)
   local said = handle:streamInfo():dynamicMetadata()
   if grant and now_s < grant.till_s then
     replay(headers, grant, stripped)
     said:set(ANSWERS, DECIDED, YES)
   else
+    said:set(MINE, "slot", slot)
     said:set(MINE, "key", key)
   end
 end
 
 local function on_response(handle)
   local said = handle:streamInfo():dynamicMetadata()
+  local mine = said:get(MINE)
+  if not mine then
+    return
+  end
   local answer = said:get(ANSWERS)
   -- Envoy notes the headers of a refusal, too.
   if answer and answer[DECIDED] == YES and answer[GRANT] then
-    local mine = said:get(MINE)
-    if mine then
-      remember(mine.key, answer[GRANT])
-    end
+    remember(mine.slot, mine.key, answer[GRANT])
   end
 end
 

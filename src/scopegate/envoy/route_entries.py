@@ -203,7 +203,9 @@ def _describe(result: Route, route: ir.Route | None, reason: ReasonCode | None) 
     if route.replay is None:
         result.typed_per_filter_config[names.REMEMBER].CopyFrom(_UNASKED[names.REMEMBER])
     else:
-        _add(result, names.REMEMBER, {"replay": route.replay.text(route.policy_id)})
+        rests_on = route.replay
+        texts = {"id": rests_on.id(route.policy_id), "replay": rests_on.text(route.policy_id)}
+        _add(result, names.REMEMBER, texts)
 
 
 def _add(result: Route, namespace: str, texts: Mapping[str, str]) -> None:

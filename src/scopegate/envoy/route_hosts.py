@@ -14,7 +14,7 @@ from scopegate.ir.gateway import HostMatch, Route
 from scopegate.ir.matching import name_fits
 
 TABLES_LIMIT = 256
-"""How many tables there are at most: each costs Envoy half a millisecond at every change."""
+"""How many tables there are at most: Envoy makes each anew at every change."""
 
 REPEATED_PER_ROUTE = 2
 """How many entries the tables may hold for each route because of those without exact host."""

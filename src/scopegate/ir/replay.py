@@ -3,7 +3,8 @@
 The policy service alone decides; Envoy remembers (docs/adr/0035). Two texts travel for that, both
 read by `envoy/remember.lua`:
 
-A route's `replay` (route metadata): `part=a,b,c` joined by blanks, see `ReplayKey.text`.
+A route's `replay` (route metadata): `part=a,b,c` joined by blanks, see `ReplayKey.text`; beside it
+its `id`.
 
 A grant (header GRANT of a yes): `until tags removed`, ` name length value` for each header, ` .`.
 
@@ -15,6 +16,7 @@ A grant (header GRANT of a yes): `until tags removed`, ` name length value` for 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ _ODD = re.compile("[^a-z0-9]")
 _PLAIN = re.compile("[A-Za-z0-9/._~-]+")
 IN_EVERY_KEY = frozenset({"authorization", "cookie"})
 NONE = "-"
+_ID_DIGITS = 24
 _END = "."  # a blank at the end of a header would be lost on the way
 
 
@@ -59,6 +62,11 @@ class ReplayKey:
             self.media | other.media,
             self.suffixes | other.suffixes,
         )
+
+    def id(self, policy_id: str) -> str:
+        """A short name of what `text` says."""
+        digest = hashlib.sha256(self.text(policy_id).encode()).hexdigest()
+        return digest[:_ID_DIGITS]
 
     def text(self, policy_id: str) -> str:
         """For the route's metadata. Names that nothing distinguishes are one."""

@@ -151,9 +151,13 @@ class Publisher:
             snapshot = await self._store.snapshot()
             self._issuers.want(issuer_requests(snapshot.plugins.values(), self._plugins))
             compiling, telling = self._memos
-            compiled = self._compile(snapshot, self._issuers.facts(), compiling)
+            facts = self._issuers.facts()
+            # Beside the event loop, which answers other writes meanwhile; one round at a time.
+            compiled = await asyncio.to_thread(self._compile, snapshot, facts, compiling)
             used = self._files.write(compiled.gateway)
-            resources = gateway_resources(compiled.gateway, self._envoy, telling)
+            resources = await asyncio.to_thread(
+                gateway_resources, compiled.gateway, self._envoy, telling
+            )
         except (StoreUnavailable, OSError) as problem:
             logger().error("configuration not published", detail=str(problem))
             asyncio.get_running_loop().call_later(RETRY_S, self.wake)

@@ -128,7 +128,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="replay_limit_s",
         section="general",
-        default="60",
+        default="300",
         kind="seconds, 0 to 3600",
         meaning=(
             "How long at most the proxy gives a yes of the policy service again, to the same"
