@@ -219,7 +219,8 @@ SETTINGS: tuple[Setting, ...] = (
         meaning=(
             "Whether a request with the header `Kong-Debug: 1` is told the route that took it, in"
             " the headers `Kong-Route-Id`, `Kong-Route-Name`, `Kong-Service-Id` and"
-            " `Kong-Service-Name` of the answer, of refusals too. Anybody can send that header."
+            " `Kong-Service-Name` of the answer, of refusals too (but for those that want HTTPS or"
+            " gRPC). Anybody can send that header."
         ),
         example="on",
         parse=_plain(values.on_or_off),
