@@ -43,6 +43,7 @@ PASSING = {
     "x-kong-request-id",
     "x-kong-upstream-latency",
     "x-kong-proxy-latency",
+    "x-kong-response-latency",
     "x-forwarded-port",
     "date",
     "content-length",
