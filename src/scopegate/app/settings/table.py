@@ -133,8 +133,8 @@ SETTINGS: tuple[Setting, ...] = (
         meaning=(
             "How long at most the proxy gives a yes of the policy service again, to the same"
             " credential under the same policy, before it asks anew. It never lasts longer than"
-            " what it rests on, and a logout or a changed configuration ends it within a second. `0`:"
-            " the policy service is asked about every request."
+            " what it rests on, and a logout or a changed configuration ends it within a second."
+            " `0`: the policy service is asked about every request."
         ),
         example="10",
         parse=_plain(values.seconds(3600)),
