@@ -20,7 +20,7 @@ from support.policy_double import Asked, Verdict, allow
 
 from .conftest import Node
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 REVOCATIONS = Path(f"/tmp/scopegate-test-revoked-{os.getpid()}")
 ENVOY = {
@@ -363,7 +363,6 @@ def cpu_s(node: Node) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-@pytest.mark.slow
 async def test_strings_that_collide_cost_no_more_than_others(guarded: Node):
     """LuaJIT's short hash looks at the ends and two places between only."""
     guarded.policy.decide = lambda asked: Verdict(403, [])
