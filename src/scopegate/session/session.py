@@ -213,7 +213,7 @@ def unchanged_until_s(session: Session, timeouts: Timeouts) -> float:
 def good_until_s(session: Session, timeouts: Timeouts) -> float:
     """Unix seconds until which every clock is good and no renewal is due."""
     now_s = session.last_used_at_s
-    ends_s = [now_s + left_s for left_s in clocks_left_s(session, timeouts, now_s).values()]
+    ends_s = [now_s + left_s for _, left_s in _clocks_left_s(session, timeouts, now_s)]
     if timeouts.rolling_s > 0:
         ends_s.append(session.issued_at_s + timeouts.rolling_s * 3 / 4)
     return min(ends_s, default=math.inf)

@@ -1,4 +1,4 @@
-"""What a yes of this plugin rests on, and for how long: so that Envoy may give it again.
+"""What a yes of this plugin rests on, so that Envoy may give it again; for how long: replay.py.
 
 A configuration whose yes rests on more than can be named, or is told to the client, has none
 (docs/adr/0035).
