@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Bytecode is kept, whatever the shell says: else each process that starts compiles everything anew.
+export PYTHONDONTWRITEBYTECODE =
+
 .DEFAULT_GOAL := help
 .PHONY: help setup dev demo test check bench lint format golden reference lock clean
 
@@ -22,7 +25,7 @@ test: $(VENV)/.dev ## everything: linters, types, all tests with Keycloak and th
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.dev lint ## the quick check while working (no Keycloak, no browser)
-	$(BIN)/python -m pytest -m "not slow" -q -n 3 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -q -n 3 --dist loadfile --hypothesis-profile quick
 
 bench: $(VENV)/.dev ## what a request costs beside nginx, Envoy, Apache (LUA=folder: and lua-resty-openidc)
 	PYTHONPATH=tests $(BIN)/python -m bench.side_by_side $(if $(LUA),--lua $(LUA))

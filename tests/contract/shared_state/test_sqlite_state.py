@@ -376,6 +376,7 @@ async def test_what_is_known_costs_no_thread_until_somebody_writes(
     await there.close()
 
 
+@pytest.mark.slow
 async def test_what_is_known_is_looked_after_each_second(path: Path, asked: list[str]) -> None:
     state = open_state(path)
     assert await state.get("key") is None
@@ -427,6 +428,7 @@ async def test_without_the_index_every_question_is_for_the_file(
     await state.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_limit")
 async def test_what_is_known_outlives_a_disk_that_hangs_by_a_second_at_most(path: Path) -> None:
     state = open_state(path)

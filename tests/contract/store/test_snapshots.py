@@ -164,6 +164,7 @@ def _document(kind: str, number: int, references: dict[str, int | None], value: 
     return BUILDERS[kind](**fields)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DATABASES)
 @settings(max_examples=10, deadline=None, phases=set(Phase) - {Phase.explain})
 @given(history=histories)

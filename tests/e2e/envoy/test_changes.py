@@ -7,6 +7,8 @@ import socket
 import time
 from dataclasses import replace
 
+import pytest
+
 from scopegate.envoy.ads import PublishOutcome
 from scopegate.envoy.resources import gateway_resources
 from scopegate.envoy.settings import EnvoySettings
@@ -54,6 +56,7 @@ def gateway(port: int, upstream: Upstream, number: int = 0, **fields) -> Gateway
     )
 
 
+@pytest.mark.slow
 async def test_fifty_changes_cut_nothing():
     port = free_port()
     async with (

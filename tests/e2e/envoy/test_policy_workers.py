@@ -36,6 +36,7 @@ def listening(tmp_path: Path):
         yield made
 
 
+@pytest.mark.slow
 async def test_killed_workers_cost_no_request(listening: socket.socket):
     port = free_port()
     async with running_envoy() as envoy, running_upstream() as upstream:

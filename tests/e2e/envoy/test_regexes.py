@@ -52,6 +52,7 @@ def largest_patterns() -> Iterator[str]:
             yield rows[bisect_left(rows, True, key=lambda row: regex_fault(row) is not None) - 1]
 
 
+@pytest.mark.slow
 async def test_envoy_takes_what_passes_the_check(node: Node) -> None:
     patterns = [*random_patterns(300), *largest_patterns()]
     routes = [

@@ -144,6 +144,7 @@ async def test_a_request_that_was_sent_is_not_sent_again(node: Node):
     server.close()
 
 
+@pytest.mark.slow
 async def test_a_stream_may_last_longer_than_the_read_timeout(node: Node):
     await node.serve(node.route("/", read_timeout_ms=200))
     connection = await RawConnection.open(node.plain)
@@ -155,6 +156,7 @@ async def test_a_stream_may_last_longer_than_the_read_timeout(node: Node):
     connection.close()
 
 
+@pytest.mark.slow
 async def test_a_websocket_may_be_silent_longer_than_the_read_timeout(node: Node):
     await node.serve(node.route("/", read_timeout_ms=200))
     connection = await RawConnection.open(node.plain)
@@ -166,6 +168,7 @@ async def test_a_websocket_may_be_silent_longer_than_the_read_timeout(node: Node
     connection.close()
 
 
+@pytest.mark.slow
 async def test_a_slow_upload_may_last_longer_than_the_read_timeout(node: Node):
     await node.serve(node.route("/", read_timeout_ms=200))
     connection = await RawConnection.open(node.plain)
@@ -178,6 +181,7 @@ async def test_a_slow_upload_may_last_longer_than_the_read_timeout(node: Node):
     connection.close()
 
 
+@pytest.mark.slow
 async def test_an_upstream_that_takes_nothing_is_given_up_after_the_write_timeout(node: Node):
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never reads
         cluster = Cluster("stuck", "127.0.0.1", silent.getsockname()[1], 1000, 600)

@@ -37,7 +37,7 @@ from support.base64url import to_base64url
 from support.gateway import Gateway, running_gateway
 from support.raw_http import RawConnection, Reply
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 USER = "Blog_with_scope"
 SCOPE = "kong_api_access"

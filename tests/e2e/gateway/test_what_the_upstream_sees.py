@@ -21,7 +21,7 @@ from support.gateway import Gateway, running_gateway
 from support.h2_client import H2Connection
 from support.raw_http import Headers, Reply
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 USER = "Blog_with_scope"
 SCOPE = "kong_api_access"

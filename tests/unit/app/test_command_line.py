@@ -128,6 +128,7 @@ def test_an_access_log_that_cannot_be_written_is_one_line(
     )
 
 
+@pytest.mark.slow
 def test_a_database_that_does_not_serve_ends_the_first_start_with_its_reason(
     tmp_path: Path, listen: dict[str, str]
 ) -> None:

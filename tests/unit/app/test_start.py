@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 FAKES = """
 import asyncio, os, sys
 from pathlib import Path

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from scopegate_demo.idp import STORY_CLIENT_SECRET, DemoIdp
 from scopegate_demo.serving import PortUnavailable
 
+pytestmark = pytest.mark.slow
+
 
 def self_signed(folder: Path) -> ssl.SSLContext:
     """A server's TLS with a fresh certificate for 127.0.0.1."""

@@ -22,9 +22,7 @@ SCHEMAS = entity_schemas(PLUGIN_TYPES)
 MAKINGS = Makings(1000, lambda: "00000000-0000-4000-8000-000000000001", lambda: "r" * 32)
 LATER = Makings(2000, lambda: "00000000-0000-4000-8000-000000000002", lambda: "q" * 32)
 
-quick = settings(
-    max_examples=40,
-    deadline=None,
+patient = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 
@@ -57,7 +55,7 @@ def made(schema: EntitySchema, sent: dict[str, Any]) -> Document:
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
-@quick
+@patient
 @given(data=st.data())
 def test_a_document_holds_what_was_sent_and_defaults_for_the_rest(
     kind: str, data: st.DataObject
@@ -76,7 +74,7 @@ def test_a_document_holds_what_was_sent_and_defaults_for_the_rest(
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
-@quick
+@patient
 @given(data=st.data())
 def test_a_put_of_a_get_changes_nothing_but_the_time(kind: str, data: st.DataObject) -> None:
     schema = SCHEMAS[kind]
@@ -88,7 +86,7 @@ def test_a_put_of_a_get_changes_nothing_but_the_time(kind: str, data: st.DataObj
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
-@quick
+@patient
 @given(data=st.data())
 def test_a_patch_sets_what_it_says_and_leaves_the_rest(kind: str, data: st.DataObject) -> None:
     schema = SCHEMAS[kind]
@@ -103,14 +101,14 @@ def test_a_patch_sets_what_it_says_and_leaves_the_rest(kind: str, data: st.DataO
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
-@quick
+@patient
 @given(data=st.data())
 def test_a_form_says_the_same_as_json(kind: str, data: st.DataObject) -> None:
     sent = data.draw(sent_to(kind))
     assert SCHEMAS[kind].infer(nest(as_form(sent))) == sent
 
 
-@quick
+@patient
 @given(
     name=st.text("ab.[]1% ", min_size=1, max_size=12),
     texts=st.lists(st.text(max_size=3), min_size=1, max_size=3),
@@ -138,7 +136,7 @@ json_values = st.recursive(
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
-@quick
+@patient
 @given(data=st.data())
 def test_nothing_that_is_sent_breaks_the_checks(kind: str, data: st.DataObject) -> None:
     """Whatever the types: a document, or a violation whose message and JSON can be written."""

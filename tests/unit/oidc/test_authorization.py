@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scopegate.oidc.authorization import (
@@ -106,7 +106,6 @@ class TestRequest:
         assert "n0nce" not in shown
         assert CODE_VERIFIER not in shown
 
-    @settings(deadline=None)
     @given(
         st.lists(
             st.tuples(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8")))
@@ -228,7 +227,6 @@ class TestResponse:
         assert "st4te" not in shown
         assert "c0de" not in shown
 
-    @settings(deadline=None)
     @given(
         st.lists(
             st.tuples(st.sampled_from(["state", "code", "iss", "error", "x"]), st.text(max_size=5))

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scopegate.oidc.base64url import decode_base64url, encode_base64url
 
 
-@settings(deadline=None)
 @given(st.binary())
 def test_what_is_encoded_comes_back(value: bytes) -> None:
     assert decode_base64url(encode_base64url(value)) == value
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="AQgw-_+/= \n.ü", max_size=12))
 def test_only_the_one_spelling_is_read(text: str) -> None:
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scopegate.oidc.claim_lookup import find_claim, satisfies, words
@@ -92,13 +92,11 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_any_json_value_gives_a_list_of_non_empty_words(value: Any) -> None:
     assert all(isinstance(word, str) and word for word in words(value))
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(alphabet="ab ", max_size=4)), st.lists(st.sampled_from(["a", "b", "ab"])))
 def test_more_words_never_turn_a_yes_into_a_no(required: list[str], found: list[str]) -> None:
     if satisfies(required, found):

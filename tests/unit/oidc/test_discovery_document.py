@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scopegate.oidc.discovery_document import discovery_url, is_http_url, issuer_of, read_document
@@ -104,7 +104,6 @@ def test_an_issuer_that_is_no_url_is_a_matter_of_configuration(issuer: str) -> N
         assert "password" not in caught.value.detail
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_no_text_breaks_the_check_of_urls(text: str) -> None:
     assert is_http_url(text) in (True, False)
@@ -224,7 +223,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(DOCUMENT)), JSON))
 def test_no_document_however_odd_does_more_than_fail(members: dict[str, Any]) -> None:
     try:

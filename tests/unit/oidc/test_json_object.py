@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scopegate.oidc.json_object import JsonRefused, MemberRepeated, parse_json_object
@@ -62,7 +62,6 @@ def test_a_refusal_does_not_quote_the_text() -> None:
     assert "s3cret" not in str(caught.value)
 
 
-@settings(deadline=None)
 @given(st.binary())
 def test_random_bytes_are_an_object_or_refused(text: bytes) -> None:
     try:
@@ -84,7 +83,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(st.characters(codec="utf-8")), JSON), st.booleans())
 def test_whatever_json_can_say_comes_back(value: dict[str, Any], ascii_only: bool) -> None:
     assert parse_json_object(json.dumps(value, ensure_ascii=ascii_only).encode()) == value

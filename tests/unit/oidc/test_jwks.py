@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OKPKey
 
@@ -133,7 +133,6 @@ VALUES = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.dictionaries(MEMBERS, VALUES), max_size=3))
 def test_no_key_set_however_odd_does_more_than_lose_keys(keys: list[dict[str, Any]]) -> None:
     found, problems = read(*keys)

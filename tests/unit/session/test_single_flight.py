@@ -216,6 +216,7 @@ async def test_the_next_one_takes_over_when_the_holder_died(state: MemoryState) 
     assert doomed.cancelled()
 
 
+@pytest.mark.slow
 async def test_a_holder_that_was_thought_dead_does_not_take_the_lease_back(
     state: MemoryState,
 ) -> None:
@@ -292,6 +293,7 @@ async def test_tokens_that_the_provider_issued_are_not_lost_with_the_store() -> 
     assert await refresh(worker(state), provider) == NEW
 
 
+@pytest.mark.slow
 async def test_a_late_success_overwrites_the_failure_of_another_but_not_the_reverse(
     state: MemoryState,
 ) -> None:
@@ -422,6 +424,7 @@ async def start(folder: Path, number: int, takes_s: float) -> asyncio.subprocess
     )
 
 
+@pytest.mark.slow
 async def test_worker_processes_cost_one_refresh(tmp_path: Path) -> None:
     processes = [await start(tmp_path, number, 0.5) for number in range(3)]
     for number in range(3):
@@ -432,6 +435,7 @@ async def test_worker_processes_cost_one_refresh(tmp_path: Path) -> None:
     assert len({access for answer in answers for access in answer}) == 1
 
 
+@pytest.mark.slow
 async def test_a_killed_worker_process_is_succeeded_by_the_next(tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     killed = await start(tmp_path, 0, 60)

@@ -7,12 +7,15 @@ import random
 from contextlib import suppress
 from multiprocessing.context import ForkServerContext
 
+import pytest
+
 from support.documents import service
 from support.store_processes import count_up, open_once, write_pairs
 
 ROUNDS = 6
 
 
+@pytest.mark.slow
 async def test_a_write_that_was_answered_survives_sigkill_and_a_half_one_does_not(
     path, opened, processes: ForkServerContext
 ) -> None:

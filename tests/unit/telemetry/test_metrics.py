@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -39,6 +40,7 @@ def count(directory: Path, process: str) -> None:
     subprocess.run([sys.executable, "-c", COUNT, str(directory), process], check=True)
 
 
+@pytest.mark.slow
 def test_processes_are_added_up_and_a_restarted_one_goes_on(tmp_path: Path) -> None:
     for process in ("policy-0", "policy-1", "policy-0"):
         count(tmp_path, process)

@@ -116,6 +116,7 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
     made.process.communicate()
 
 
+@pytest.mark.slow
 def test_envoy_is_configured_back_after_a_kill_and_ends_in_order(
     gateway: Gateway, tmp_path: Path
 ) -> None:
@@ -137,6 +138,7 @@ def test_envoy_is_configured_back_after_a_kill_and_ends_in_order(
     assert bootstrap.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 def test_after_a_killed_supervisor_the_next_start_finds_envoys_port_free(
     gateway: Gateway,
 ) -> None:

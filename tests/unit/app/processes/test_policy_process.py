@@ -26,6 +26,8 @@ from scopegate.policy.application import REFRESHES_LIMIT_S
 from scopegate.policy.facts_client import ANSWER_LIMIT_S
 from scopegate.session.sqlite_state import HANG_LIMIT_S
 
+pytestmark = pytest.mark.slow
+
 WORKER = """
 import asyncio, os, sys
 from pathlib import Path
