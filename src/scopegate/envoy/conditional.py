@@ -11,7 +11,10 @@ from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 impor
     DynamicMetadataInput,
 )
 from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Metadata
-from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
+from envoy.type.matcher.v3.http_inputs_pb2 import (
+    HttpRequestHeaderMatchInput,
+    HttpResponseHeaderMatchInput,
+)
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from google.protobuf.message import Message
@@ -38,8 +41,16 @@ def metadata_is(namespace: str, key: str, value: str) -> Message:
 
 def header_is_not(name: str, value: str) -> Message:
     """A header that says something else, or is absent."""
+    return _is_not(HttpRequestHeaderMatchInput(header_name=name), value)
+
+
+def answer_header_is_not(name: str, value: str) -> Message:
+    """The same of an answer. The request is never passed over, it comes before that is known."""
+    return _is_not(HttpResponseHeaderMatchInput(header_name=name), value)
+
+
+def _is_not(where: Message, value: str) -> Message:
     predicate = Matcher.MatcherList.Predicate
-    where = HttpRequestHeaderMatchInput(header_name=name)
     found = predicate.SinglePredicate(
         input=XdsExtension(name="header", typed_config=packed(where)),
         value_match=XdsStringMatcher(exact=value),

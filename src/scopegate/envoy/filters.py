@@ -43,13 +43,19 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from scopegate.envoy import names
 from scopegate.envoy.answers import set_header
-from scopegate.envoy.conditional import header_is_not, header_lacks, metadata_is, unless
+from scopegate.envoy.conditional import (
+    answer_header_is_not,
+    header_is_not,
+    header_lacks,
+    metadata_is,
+    unless,
+)
 from scopegate.envoy.messages import duration, packed
 from scopegate.envoy.route_matches import regex
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir import policy_dialogue as dialogue
 from scopegate.ir.gateway import Gateway, GatewayCookie
-from scopegate.ir.replay import GRANT
+from scopegate.ir.replay import GRANT, GRANTED
 
 ASK_RETRIES = 3
 """A worker that died is replaced by another on the same socket: asked again, at once."""
@@ -119,7 +125,9 @@ def extensions(gateway: Gateway, settings: EnvoySettings) -> list[TypedExtension
         clear_route_cache=BoolValue(value=False),
     )
     return [
-        TypedExtensionConfig(name=names.REMEMBER, typed_config=packed(remember)),
+        TypedExtensionConfig(
+            name=names.REMEMBER, typed_config=packed(unless(_has_no_grant(), remember))
+        ),
         TypedExtensionConfig(name=names.ASK, typed_config=packed(head)),
         TypedExtensionConfig(name=names.ASK_BODY, typed_config=packed(body)),
         TypedExtensionConfig(name=names.APPLY, typed_config=packed(unless(_is_plain_yes(), apply))),
@@ -131,10 +139,10 @@ def extensions(gateway: Gateway, settings: EnvoySettings) -> list[TypedExtension
 
 def extension_types() -> Mapping[str, str]:
     """Type URLs of these filters by name, in the order in which they run."""
-    lua, authz = Lua.DESCRIPTOR.full_name, ExtAuthz.DESCRIPTOR.full_name
+    authz = ExtAuthz.DESCRIPTOR.full_name
     conditional = ExtensionWithMatcher.DESCRIPTOR.full_name
     kinds = {
-        names.REMEMBER: lua,
+        names.REMEMBER: conditional,
         names.ASK: authz,
         names.ASK_BODY: authz,
         names.APPLY: conditional,
@@ -153,6 +161,11 @@ def unasked() -> Mapping[str, Any]:
 def _is_plain_yes() -> Message:
     """Decided, by the policy service or by what was remembered, and nothing is left to apply."""
     return metadata_is(names.ANSWERS, dialogue.DECIDED, dialogue.YES)
+
+
+def _has_no_grant() -> Message:
+    """Nothing of this answer is to be remembered: its headers need no look at."""
+    return answer_header_is_not(GRANTED, "1")
 
 
 def _has_no_mark(cookies: Iterable[GatewayCookie]) -> Message | None:
@@ -241,7 +254,7 @@ def debug_headers() -> ExtensionWithMatcher:
 def _ask(gateway: Gateway, settings: EnvoySettings, phase: str) -> ExtAuthz:
     """Ask unless it is decided: the answer to the first question switches off the second."""
     to_upstream = sorted(gateway.upstream_headers) + list(dialogue.APPLIED)
-    to_client = sorted(gateway.downstream_headers | {"cache-control", "set-cookie"})
+    to_client = sorted(gateway.downstream_headers | {"cache-control", "set-cookie", GRANTED})
     added = _SUBSTITUTIONS | {dialogue.PHASE: phase}
     return ExtAuthz(
         stat_prefix=phase,

@@ -14,7 +14,7 @@
 -- What most requests run through makes no new string and no new table: it is all that a yes costs.
 
 local ANSWERS, DECIDED, YES = "envoy.filters.http.ext_authz", "x-scopegate-decided", "1"
-local GRANT, MINE = "x-scopegate-grant", "scopegate.remember"
+local GRANT, GRANTED, MINE = "x-scopegate-grant", "x-scopegate-granted", "scopegate.remember"
 
 local QUERY_LIMIT_BYTES = 4096
 local NAMES_LIMIT = 1000 -- of one route's `replay`, whose kinds are known
@@ -364,7 +364,9 @@ local function on_request(handle)
   end
 end
 
+-- Of answers with GRANTED only (filters.py); whoever put it there, it goes no further.
 local function on_response(handle)
+  handle:headers():remove(GRANTED)
   local said = handle:streamInfo():dynamicMetadata()
   local mine = said:get(MINE)
   if not mine then

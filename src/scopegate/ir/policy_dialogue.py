@@ -5,10 +5,10 @@ SERVICE (id, and behind a blank the name where there is one, UTF-8), CLIENT_IP, 
 What clients send under such names is gone long before (`envoy/arrival.py`).
 
 An answer 200 lets the request go on when it has DECIDED; without it Envoy asks again with the body.
-`YES` goes on at once, `YES_CHANGED` after `apply.lua`. GRANT (`ir/replay.py`) lets Envoy give the
-same yes again. It may carry the headers for the upstream and the client that the gateway names,
-`set-cookie` and `cache-control` for the client, REMOVE (names, joined by commas), and what
-`apply.lua` does:
+`YES` goes on at once, `YES_CHANGED` after `apply.lua`. GRANT and GRANTED (`ir/replay.py`) let
+Envoy give the same yes again. It may carry the headers for the upstream and the client that the
+gateway names, `set-cookie` and `cache-control` for the client, REMOVE (names, joined by commas),
+and what `apply.lua` does:
 
     TARGET     path and query for the upstream, as the client would have sent them
     METHOD     for the upstream

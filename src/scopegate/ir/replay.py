@@ -6,7 +6,8 @@ read by `envoy/remember.lua`:
 A route's `replay` (route metadata): `part=a,b,c` joined by blanks, see `ReplayKey.text`; beside it
 its `id`.
 
-A grant (header GRANT of a yes): `until tags removed`, ` name length value` for each header, ` .`.
+A grant (header GRANT of a yes, with GRANTED beside it): `until tags removed`, ` name length value`
+for each header, ` .`.
 
     until     unix second in which it is no longer good
     tags      names of revocations that end it, joined by commas; `-` for none
@@ -22,6 +23,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 GRANT = "x-scopegate-grant"
+GRANTED = "x-scopegate-granted"
+"""`1` beside a grant. Envoy puts it into the answer for the client, where `remember.lua` takes it
+out: only answers that have it are looked at on their way back."""
 
 _ODD = re.compile("[^a-z0-9]")
 _PLAIN = re.compile("[A-Za-z0-9/._~-]+")

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from scopegate.ir import policy_dialogue as dialogue
-from scopegate.ir.replay import GRANT
+from scopegate.ir.replay import GRANT, GRANTED
 from scopegate.plugins.access import Body, Continue, Header, Request
 
 # In UTF-8 each is one byte, and no other character has it. RFC 9110 §5.5 allows the tab.
@@ -134,7 +134,7 @@ def let_through(outcome: Continue, grant: str | None = None) -> Answer:
     yes = _YES_CHANGED if changes else _YES
     headers: list[WireHeader] = [_NO_BODY, yes, *_encoded(outcome.set_headers), *_encoded(changes)]
     if grant is not None:
-        headers += _encoded([(GRANT, grant)])
+        headers += _encoded([(GRANT, grant), (GRANTED, "1")])
     if outcome.remove_headers:
         set_names = {name for name, _ in outcome.set_headers}
         # A name that is set replaces the client's; removing it as well would take ours away.

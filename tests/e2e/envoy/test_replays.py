@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from scopegate.envoy.settings import EnvoySettings
-from scopegate.ir.replay import GRANT, ReplayKey, grant_text
+from scopegate.ir.replay import GRANT, GRANTED, ReplayKey, grant_text
 from scopegate.session.revocation_file import RevocationFile, begin_revocations
 from support.policy_double import Asked, Verdict, allow
 
@@ -38,6 +38,7 @@ KEY = ReplayKey(
 )
 TOKENS = itertools.count(1)
 TAG = "00ab00ab"
+MARK = (GRANTED, "1")
 TOKEN: Any = object()  # in the list below: the credential of the test
 
 
@@ -50,7 +51,7 @@ def granted(
     text = grant_text(int(time.time() + for_s), tags, removed, headers).encode().decode("latin-1")
     headers = tuple((name, value.encode().decode("latin-1")) for name, value in headers)
     remove = [("x-envoy-auth-headers-to-remove", ",".join(removed))] if removed else []
-    return allow(*headers, *remove, (GRANT, text))
+    return allow(*headers, *remove, (GRANT, text), MARK)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -182,7 +183,7 @@ async def test_headers_that_only_we_set_go_in_any_spelling(guarded: Node, token:
 
 async def test_only_a_yes_is_given_again(guarded: Node):
     credential = {"headers": [("Authorization", "Bearer refused")]}
-    said = {GRANT: grant_text(int(time.time()) + 30, (), (), ())}
+    said = dict([(GRANT, grant_text(int(time.time()) + 30, (), (), ())), MARK])
     for verdict in (
         Verdict(403, list(said.items())),
         Verdict(302, [("location", "/x"), *said.items()]),
@@ -217,7 +218,7 @@ async def test_headers_for_the_client_are_not_given_again(guarded: Node):
     second = await guarded.ask("/guarded", **credential)
     assert (first.one("set-cookie"), second.one("set-cookie")) == ("session=1", None)
     assert len(guarded.policy.asked) == 1
-    assert GRANT not in {name.lower() for name, _ in first.headers + second.headers}
+    assert not [name for name, _ in first.headers + second.headers if "scopegate" in name.lower()]
     assert not [name for name, _ in guarded.upstream.last.headers if "scopegate" in name]
 
 
@@ -252,7 +253,7 @@ async def test_removed_headers_and_values_of_any_kind(guarded: Node):
     ],
 )
 async def test_a_grant_that_is_not_whole_is_not_kept(guarded: Node, grant: str):
-    guarded.policy.decide = lambda asked: allow((GRANT, grant))
+    guarded.policy.decide = lambda asked: allow((GRANT, grant), MARK)
     credential = {"headers": [("Authorization", f"Bearer {hash(grant)}")]}
     assert await asked_times(guarded, dict(credential), dict(credential)) == 2
 
@@ -334,10 +335,11 @@ async def test_values_do_not_run_into_one_another(guarded: Node, token: tuple[st
 async def test_a_grant_from_outside_is_none(guarded: Node, token: tuple[str, str]):
     grant = (GRANT, grant_text(int(time.time()) + 30, (), (), [("x-user", "eve")]))
     guarded.policy.decide = lambda asked: allow(("x-user", "alice"))
-    guarded.upstream.response_headers = [grant]
+    guarded.upstream.response_headers = [grant, MARK]
     for _ in range(2):
-        reply = await guarded.ask("/guarded", headers=[token, grant])
+        reply = await guarded.ask("/guarded", headers=[token, grant, MARK])
         assert reply.status == 200
+        assert reply.all(GRANTED) == []
         assert guarded.upstream.last.all(GRANT) == []
         assert guarded.upstream.last.all("x-user") == ["alice"]
     assert len(guarded.policy.asked) == 2
