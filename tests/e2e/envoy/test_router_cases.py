@@ -20,7 +20,7 @@ from support.router_cases import CASES, NEVER_ARRIVES
 
 from .conftest import POLICY_ID, Node
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

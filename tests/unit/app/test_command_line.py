@@ -103,6 +103,7 @@ def test_wrong_settings_are_lines_and_exit_code_2(
     assert not (tmp_path / ".scopegate").exists()
 
 
+@pytest.mark.slow
 def test_a_prefix_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     said = called(tmp_path, "start", SCOPEGATE_PREFIX="file/state")
@@ -110,6 +111,7 @@ def test_a_prefix_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     assert re.fullmatch(r"scopegate: prefix: .*: not a directory; make .*\n", said.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "why"),
     [
@@ -171,6 +173,7 @@ def test_an_unknown_option_or_port_is_a_usage_error(call: Callable[..., Said]) -
     assert call("demo", "--proxy-port", "0").returncode == 2
 
 
+@pytest.mark.slow
 def test_version_names_all_three(tmp_path: Path) -> None:
     said = called(tmp_path, "version")
     assert re.fullmatch(

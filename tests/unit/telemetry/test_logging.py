@@ -186,6 +186,7 @@ def test_an_uncaught_exception_is_an_event() -> None:
     assert "ZeroDivisionError" in event["exception"]
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_colours_unless_it_wants_none() -> None:
     def shown(**environment: str) -> bytes:
         source = SETUP.format(level="info", style="auto") + "logger().info('hello', x=1)"
@@ -206,6 +207,7 @@ def test_a_terminal_gets_colours_unless_it_wants_none() -> None:
     assert b"\x1b[" not in shown(NO_COLOR="1")
 
 
+@pytest.mark.slow
 def test_lines_of_several_processes_do_not_mix() -> None:
     program = (
         "import os\n"

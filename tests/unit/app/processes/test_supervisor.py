@@ -24,6 +24,8 @@ from scopegate.app.processes.child import ChildSpec
 from scopegate.app.processes.supervisor import Stages, Supervisor
 from scopegate.telemetry.metrics import Metrics
 
+pytestmark = pytest.mark.slow
+
 SLEEP = (sys.executable, "-S", "-c", "import time; time.sleep(60)")
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 
