@@ -34,6 +34,7 @@ from scopegate.envoy.route_matches import (
     regex,
 )
 from scopegate.ir import gateway as ir
+from scopegate.ir.replay import text_id
 from scopegate.reason_code import ReasonCode
 
 HOST = f"%DYNAMIC_METADATA({names.METADATA}:host)%"
@@ -203,9 +204,8 @@ def _describe(result: Route, route: ir.Route | None, reason: ReasonCode | None) 
     if route.replay is None:
         result.typed_per_filter_config[names.REMEMBER].CopyFrom(_UNASKED[names.REMEMBER])
     else:
-        rests_on = route.replay
-        texts = {"id": rests_on.id(route.policy_id), "replay": rests_on.text(route.policy_id)}
-        _add(result, names.REMEMBER, texts)
+        text = route.replay.text(route.policy_id)
+        _add(result, names.REMEMBER, {"id": text_id(text), "replay": text})
 
 
 def _add(result: Route, namespace: str, texts: Mapping[str, str]) -> None:

@@ -67,11 +67,6 @@ class ReplayKey:
             self.suffixes | other.suffixes,
         )
 
-    def id(self, policy_id: str) -> str:
-        """A short name of what `text` says."""
-        digest = hashlib.sha256(self.text(policy_id).encode()).hexdigest()
-        return digest[:_ID_DIGITS]
-
     def text(self, policy_id: str) -> str:
         """For the route's metadata. Names that nothing distinguishes are one."""
         parts = {
@@ -94,6 +89,11 @@ def is_plain_suffix(text: str) -> bool:
 def plain_name(name: str, joint: str) -> str:
     """How a lenient server may read a name: lower case, all but letters and digits alike."""
     return _ODD.sub(joint, name.lower())
+
+
+def text_id(text: str) -> str:
+    """A short name for a route's `replay`: its `id`."""
+    return hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]
 
 
 def grant_text(
