@@ -7,7 +7,7 @@ import gc
 from hypothesis import settings
 
 # No deadline: a busy machine is not a wrong answer.
-settings.register_profile("thorough", max_examples=200, deadline=None)
+settings.register_profile("thorough", max_examples=300, deadline=None)
 settings.register_profile("quick", max_examples=20, deadline=None)
 settings.load_profile("thorough")
 

@@ -256,5 +256,5 @@ def test_a_body_made_of_arguments_costs_no_more_than_its_length(
         assert "1" in arguments.body("a")
         assert arguments.body_cuts({"a"})
 
-    short, long = ((start + piece * count + end).encode() for count in (pieces // 8, pieces // 2))
+    short, long = ((start + piece * count + end).encode() for count in (pieces // 4, pieces))
     assert growth(look_up, short, long) < 10
