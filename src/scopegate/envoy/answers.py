@@ -105,10 +105,15 @@ def refused_on_arrival() -> AccessLogFilter:
     return AccessLogFilter(and_filter=AndFilter(filters=[_is_refusal(), without_id]))
 
 
-def has_arrived() -> AccessLogFilter:
-    """All other requests."""
-    with_id = AccessLogFilter(and_filter=AndFilter(filters=[_has_id(), _cel(f"!({_BEFORE_IDS})")]))
-    return AccessLogFilter(or_filter=OrFilter(filters=[_is_refusal(not_=True), with_id]))
+def refused_after_arrival() -> AccessLogFilter:
+    """All other refusals."""
+    filters = [_is_refusal(), _has_id(), _cel(f"!({_BEFORE_IDS})")]
+    return AccessLogFilter(and_filter=AndFilter(filters=filters))
+
+
+def not_refused() -> AccessLogFilter:
+    """All other requests, those without an answer too."""
+    return _is_refusal(not_=True)
 
 
 def _is_refusal(*, not_: bool = False) -> AccessLogFilter:

@@ -83,16 +83,9 @@ _NOT_THE_CLIENTS = (
 )
 
 
-def _known_of_route(what: str) -> str:
-    """Id and name; no id has a blank."""
-    of = f"%METADATA(ROUTE:{names.METADATA}:{what}"
-    return f"{of})% {of}_name)%"
-
-
 _SUBSTITUTIONS = {
     dialogue.POLICY: f"%METADATA(ROUTE:{names.METADATA}:policy)%",
-    dialogue.ROUTE: _known_of_route("route"),
-    dialogue.SERVICE: _known_of_route("service"),
+    dialogue.ROUTE: "%ROUTE_NAME%",
     dialogue.CLIENT_IP: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
     dialogue.SCHEME: "%REQ(:SCHEME)%",
     dialogue.REQUEST_ID: f"%REQ({names.REQUEST_ID})%",
@@ -233,9 +226,9 @@ def debug_headers() -> ExtensionWithMatcher:
     Source: Kong's allow_debug_header. What a route does not have is left out.
     """
     told = {
-        "Kong-Route-Id": "route",
+        "Kong-Route-Id": "route_id",
         "Kong-Route-Name": "route_name",
-        "Kong-Service-Id": "service",
+        "Kong-Service-Id": "service_id",
         "Kong-Service-Name": "service_name",
     }
     headers = HeaderMutationFilter(

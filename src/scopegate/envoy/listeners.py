@@ -47,8 +47,9 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from scopegate.envoy import names
 from scopegate.envoy.answers import (
-    has_arrived,
     local_replies,
+    not_refused,
+    refused_after_arrival,
     refused_on_arrival,
 )
 from scopegate.envoy.arrival import on_arrival
@@ -88,11 +89,7 @@ _LOGGED = {
     "status": "%RESPONSE_CODE%",
     "flags": "%RESPONSE_FLAGS%",
     "details": "%RESPONSE_CODE_DETAILS%",
-    "reason": _REASON,
-    "route": f"%METADATA(ROUTE:{names.METADATA}:route)%",
-    "route_name": f"%METADATA(ROUTE:{names.METADATA}:route_name)%",
-    "service": f"%METADATA(ROUTE:{names.METADATA}:service)%",
-    "service_name": f"%METADATA(ROUTE:{names.METADATA}:service_name)%",
+    "route": "%ROUTE_NAME%",
     "upstream": "%UPSTREAM_HOST%",
     "bytes_received": "%BYTES_RECEIVED%",
     "bytes_sent": "%BYTES_SENT%",
@@ -205,8 +202,10 @@ def _over_ads() -> ConfigSource:
 
 
 def _access_logs(path: str) -> Iterator[AccessLog]:
-    """A line for every request; those that were refused on arrival have their id in the answer."""
-    yield _access_log(path, _LOGGED, has_arrived())
+    """A line for every request; only a refusal may have a reason, which costs a look."""
+    yield _access_log(path, _LOGGED, not_refused())
+    yield _access_log(path, _LOGGED | {"reason": _REASON}, refused_after_arrival())
+    # Its id was made for the answer.
     answered = {
         "request_id": f"%RESP({names.REQUEST_ID})%",
         "reason": EnvoyReason.REFUSED_ON_ARRIVAL,

@@ -23,8 +23,12 @@ under the name of their kind, not their own (seen in 1.40)."""
 NO_ROUTE = "no-route"
 """The entry for what no route takes."""
 
+TUNNEL = "tunnel"
+"""The entry for CONNECT."""
+
 METADATA = "scopegate"
-"""Namespace of route metadata (policy, route, service, reason) and of the host without port."""
+"""Namespace of route metadata (policy, reason, what Kong-Debug tells) and of the host without
+port."""
 
 VIA = "via"
 """Key of the metadata of an endpoint: how answers from there name the gateway in Via."""

@@ -6,7 +6,7 @@ Source: contract admin-api.md §3 (after matching).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from envoy.config.route.v3.route_components_pb2 import (
     DirectResponseAction,
@@ -34,8 +34,8 @@ from scopegate.envoy.route_matches import (
     regex,
 )
 from scopegate.ir import gateway as ir
-from scopegate.ir.replay import text_id
-from scopegate.reason_code import ReasonCode
+from scopegate.ir.replay import ReplayKey, text_id
+from scopegate.ir.route_label import RouteLabel
 
 HOST = f"%DYNAMIC_METADATA({names.METADATA}:host)%"
 """The host that the client named, without port."""
@@ -53,18 +53,20 @@ class Surroundings:
     host_is_known   only hosts of the route itself arrive
     dots_arrive     see `path_rewrites.joining`
     is_open         no route here has a policy; the filters that ask are switched off for all
+    debug           clients may ask which route took their request
     """
 
     host_is_known: bool
     dots_arrive: bool
     is_open: bool
+    debug: bool
 
 
 def entries(route: ir.Route, around: Surroundings) -> Iterator[Route]:
     """All entries of a route, as they stand in a virtual host."""
     match = replace(route.match, hosts=()) if around.host_is_known else route.match
-    for number, envoy_match in enumerate(envoy_matches(match)):
-        yield from _entries(f"{route.key}/{number}", envoy_match, route, around)
+    for envoy_match in envoy_matches(match):
+        yield from _entries(envoy_match, route, around)
 
 
 def no_route(*, is_open: bool = False) -> Route:
@@ -98,71 +100,67 @@ def _retries(count: int, read_timeout_ms: int) -> RetryPolicy:
     )
 
 
-def _entries(key: str, match: RouteMatch, route: ir.Route, around: Surroundings) -> Iterator[Route]:
-    for entry in _answers_first(key, match, route):
+def _entries(match: RouteMatch, route: ir.Route, around: Surroundings) -> Iterator[Route]:
+    for entry in _answers_first(match, route):
         if not around.is_open:
             switch_off(entry)
-        yield entry
-    for entry in _usual(key, match, route, around):
-        if route.policy_id is None and not around.is_open:
-            switch_off(entry)
-        yield entry
+        yield _named(entry, route, around)
+    for entry in _usual(match, route, around):
+        if route.policy_id is None:
+            if not around.is_open:
+                switch_off(entry)
+        else:
+            _let_remember(entry, route.policy_id, route.replay)
+        yield _named(entry, route, around)
 
 
-def _answers_first(key: str, match: RouteMatch, route: ir.Route) -> Iterator[Route]:
+def _answers_first(match: RouteMatch, route: ir.Route) -> Iterator[Route]:
     """What is answered before anybody is asked."""
     if route.https_only:
-        yield _https_wanted(f"{key}/plain", match, route.https_only)
+        yield _https_wanted(match, route.https_only)
     if route.grpc_only:
-        yield from _grpc_wanted(key, match)
+        yield from _grpc_wanted(match)
 
 
-def _usual(key: str, match: RouteMatch, route: ir.Route, around: Surroundings) -> Iterator[Route]:
+def _usual(match: RouteMatch, route: ir.Route, around: Surroundings) -> Iterator[Route]:
     action = route.action
     if isinstance(action, ir.Refuse):
-        yield answer(key, match, Said(action.status, action.message, action.reason), route)
+        yield answer(match, Said(action.status, action.message, action.reason))
     else:
         for how in joining(route.match.path, action, dots_arrive=around.dots_arrive):
-            name = key if how.paths == "all" else f"{key}/{how.paths}"
-            yield _forward(name, narrowed(match, route.match.path, how), route, action, how)
+            yield _forward(narrowed(match, route.match.path, how), route, action, how)
 
 
-def _https_wanted(key: str, match: RouteMatch, wanted: ir.HttpsOnly) -> Route:
+def _https_wanted(match: RouteMatch, wanted: ir.HttpsOnly) -> Route:
     plain = _also(match)
     plain.headers.append(over("http"))
     if wanted.status == 426:
-        return answer(key, plain, Said(426, "Please use HTTPS protocol"))
-    result = Route(
-        name=key, match=plain, direct_response=DirectResponseAction(status=wanted.status)
-    )
+        return answer(plain, Said(426, "Please use HTTPS protocol"))
+    result = Route(match=plain, direct_response=DirectResponseAction(status=wanted.status))
     result.response_headers_to_add.append(set_header("Location", f"https://{HOST}%REQ(:PATH)%"))
     return result
 
 
-def _grpc_wanted(key: str, match: RouteMatch) -> Iterator[Route]:
+def _grpc_wanted(match: RouteMatch) -> Iterator[Route]:
     old = _also(match)
     old.headers.append(header_prefix(names.PROTOCOL, "HTTP/1"))
-    yield answer(f"{key}/http1", old, Said(426, "Please use HTTP2 protocol"))
+    yield answer(old, Said(426, "Please use HTTP2 protocol"))
     other = _also(match)
     other.headers.append(header_regex("content-type", "application/grpc.*", invert=True))
-    refusal = Said(415, "Non-gRPC request matched gRPC route")
-    yield answer(f"{key}/content", other, refusal)
+    yield answer(other, Said(415, "Non-gRPC request matched gRPC route"))
 
 
-def answer(key: str, match: RouteMatch, said: Said, route: ir.Route | None = None) -> Route:
-    """An entry that answers by itself."""
+def answer(match: RouteMatch, said: Said) -> Route:
+    """An entry that answers by itself; it has no name yet."""
     spoken = DirectResponseAction(
         status=said.status, body_format=json_body(said.message, said.reason)
     )
-    result = Route(name=key, match=match, direct_response=spoken)
-    _describe(result, route, said.reason)
-    _add(result, names.METADATA, route_texts(said.message))
+    result = Route(match=match, direct_response=spoken)
+    _add(result, names.METADATA, {"reason": said.reason or "", **route_texts(said.message)})
     return result
 
 
-def _forward(
-    key: str, match: RouteMatch, route: ir.Route, forward: ir.Forward, how: Joining
-) -> Route:
+def _forward(match: RouteMatch, route: ir.Route, forward: ir.Forward, how: Joining) -> Route:
     # No limit for the whole: it would cut downloads and streams.
     action = RouteAction(cluster=forward.cluster, timeout=duration(0))
     if (forward.retries, forward.read_timeout_ms) != _USUAL:
@@ -177,42 +175,41 @@ def _forward(
         action.prefix_rewrite = how.rewrite
     if forward.host is not None:
         action.host_rewrite_literal = forward.host
-    result = Route(name=key, match=match, route=action)
+    result = Route(match=match, route=action)
     prefix = stripped_prefix(route.match.path, forward)
     if prefix is not None:
         result.request_headers_to_add.append(
             set_header("X-Forwarded-Prefix", prefix.replace("%", "%%"))
         )
-    _describe(result, route, None)
     return result
 
 
-def _describe(result: Route, route: ir.Route | None, reason: ReasonCode | None) -> None:
-    """For the policy service and the log: what this is; for Envoy's memory what a yes rests on."""
-    known: dict[str, str] = {"reason": reason or ""}
-    if route is not None:
-        known |= {
-            "policy": route.policy_id or "",
-            "route": route.route_id,
-            "route_name": route.route_name or "",
-            "service": route.service_id or "",
-            "service_name": route.service_name or "",
-        }
-    _add(result, names.METADATA, {key: text for key, text in known.items() if text})
-    if route is None or route.policy_id is None:
-        return
-    if route.replay is None:
+def _let_remember(result: Route, policy_id: str, replay: ReplayKey | None) -> None:
+    """Who decides, and for Envoy's memory what a yes rests on."""
+    _add(result, names.METADATA, {"policy": policy_id})
+    if replay is None:
         result.typed_per_filter_config[names.REMEMBER].CopyFrom(_UNASKED[names.REMEMBER])
     else:
-        text = route.replay.text(route.policy_id)
+        text = replay.text(policy_id)
         _add(result, names.REMEMBER, {"id": text_id(text), "replay": text})
 
 
+def _named(result: Route, route: ir.Route, around: Surroundings) -> Route:
+    """For the policy service, the log, and clients that may ask."""
+    label = RouteLabel(
+        route.route_id, route.route_name or "", route.service_id or "", route.service_name or ""
+    )
+    result.name = str(label)
+    if around.debug:
+        _add(result, names.METADATA, asdict(label))
+    return result
+
+
 def _add(result: Route, namespace: str, texts: Mapping[str, str]) -> None:
-    if texts:
-        struct = result.metadata.filter_metadata[namespace]
-        for key, text in texts.items():
-            struct.fields[key].string_value = text
+    """What is empty is left out."""
+    for key, text in texts.items():
+        if text:
+            result.metadata.filter_metadata[namespace].fields[key].string_value = text
 
 
 def _also(match: RouteMatch) -> RouteMatch:

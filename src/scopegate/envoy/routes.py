@@ -134,7 +134,10 @@ def route_table(
     for table in by_host(gateway.routes):
         there = [known[place.number] for place in table.places]
         is_open = all(each.route.policy_id is None for each in there)
-        around = [Surroundings(is_known, dots_arrive, is_open) for is_known in (False, True)]
+        around = [
+            Surroundings(is_known, dots_arrive, is_open, settings.debug_header)
+            for is_known in (False, True)
+        ]
         places = tuple(
             each.place(around[place.host_is_known])
             for each, place in zip(there, table.places, strict=True)
@@ -230,7 +233,8 @@ def _tunnels() -> bytes:
     """Fields of a Matcher: a tunnel has no path, and nothing else may match it."""
     match = RouteMatch(connect_matcher=RouteMatch.ConnectMatcher())
     reason = EnvoyReason.UPGRADE_UNSUPPORTED
-    refusal = answer("tunnel", match, Said(400, "Bad request", reason))
+    refusal = answer(match, Said(400, "Bad request", reason))
+    refusal.name = names.TUNNEL
     switch_off(refusal)
     predicate = Matcher.MatcherList.Predicate
     is_tunnel = predicate.SinglePredicate(

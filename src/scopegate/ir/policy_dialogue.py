@@ -1,7 +1,7 @@
 """What Envoy and the policy service must both know of their dialogue: HTTP, over a Unix socket.
 
-The question carries the client's method, path and headers, and ours: PHASE, POLICY, ROUTE and
-SERVICE (id, and behind a blank the name where there is one, UTF-8), CLIENT_IP, SCHEME, REQUEST_ID.
+The question carries the client's method, path and headers, and ours: PHASE, POLICY, ROUTE (a
+label, see `ir/route_label.py`; UTF-8), CLIENT_IP, SCHEME, REQUEST_ID.
 What clients send under such names is gone long before (`envoy/arrival.py`).
 
 An answer 200 lets the request go on when it has DECIDED; without it Envoy asks again with the body.
@@ -26,7 +26,6 @@ HEAD_PHASE, BODY_PHASE = "head", "body"
 
 POLICY = "x-scopegate-policy"
 ROUTE = "x-scopegate-route"
-SERVICE = "x-scopegate-service"
 CLIENT_IP = "x-scopegate-client-ip"
 SCHEME = "x-scopegate-scheme"
 REQUEST_ID = "x-request-id"

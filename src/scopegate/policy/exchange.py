@@ -13,6 +13,7 @@ from typing import Any
 
 from scopegate.ir import policy_dialogue as dialogue
 from scopegate.ir.replay import GRANT, GRANTED
+from scopegate.ir.route_label import RouteLabel, read_label
 from scopegate.plugins.access import Body, Continue, Header, Request
 
 # In UTF-8 each is one byte, and no other character has it. RFC 9110 §5.5 allows the tab.
@@ -23,7 +24,7 @@ _KNOWN_NAMES = {
     name.encode("ascii"): name
     for name in (
         *("host", "content-length"),  # what Envoy says to us, and not the client's
-        *(dialogue.PHASE, dialogue.POLICY, dialogue.ROUTE, dialogue.SERVICE),
+        *(dialogue.PHASE, dialogue.POLICY, dialogue.ROUTE),
         *(dialogue.CLIENT_IP, dialogue.SCHEME, dialogue.BODY_IS_CUT),
     )
 }
@@ -71,8 +72,7 @@ def read_question(scope: Mapping[str, Any], body: bytes) -> Question:
             own[name.decode("latin-1")] = text
         else:
             headers.append((name.decode("latin-1"), text))
-    route_id, route_name = _id_and_name(own.get(dialogue.ROUTE, ""))
-    service_id, service_name = _id_and_name(own.get(dialogue.SERVICE, ""))
+    label = _label(own.get(dialogue.ROUTE, ""))
     try:
         phase = own[dialogue.PHASE]
         request = Request(
@@ -84,10 +84,10 @@ def read_question(scope: Mapping[str, Any], body: bytes) -> Question:
             headers=tuple(headers),
             client_ip=own[dialogue.CLIENT_IP],
             request_id=_request_id(headers),
-            route_id=route_id,
-            route_name=route_name,
-            service_id=service_id,
-            service_name=service_name,
+            route_id=label.route_id,
+            route_name=label.route_name,
+            service_id=label.service_id,
+            service_name=label.service_name,
             body=body,
             body_state=_body_state(phase, own),
         )
@@ -96,12 +96,10 @@ def read_question(scope: Mapping[str, Any], body: bytes) -> Question:
         raise MalformedQuestion(f"no {missing.args[0]!r} in the question") from None
 
 
-@lru_cache(maxsize=4096)  # routes and services of the configuration
-def _id_and_name(text: str) -> tuple[str, str]:
-    """Of a route or service; each "" where there is none."""
-    id_, _, name = text.partition(" ")
-    # It goes into the log only: what is not UTF-8 must not cost anybody an answer.
-    return id_, name if name.isascii() else name.encode("latin-1").decode("utf-8", "replace")
+@lru_cache(maxsize=4096)  # routes of the configuration
+def _label(text: str) -> RouteLabel:
+    """It goes into the log only: what is not UTF-8 must not cost anybody an answer."""
+    return read_label(text.encode("latin-1").decode("utf-8", "replace"))
 
 
 def _request_id(headers: Iterable[Header]) -> str:

@@ -172,7 +172,7 @@ async def test_a_refusal_on_arrival_is_in_the_access_log_under_its_id(node: Node
     ids = [reply.one("x-kong-request-id") for reply in replies]
     assert len(set(ids) - {None, "", "-", "mine"}) == 3
     assert [line["request_id"] for line in lines] == ids
-    assert [line["reason"] for line in lines] == ["refused_on_arrival"] * 2 + [None]
+    assert [line.get("reason") for line in lines] == ["refused_on_arrival"] * 2 + [None]
     assert [line["status"] for line in lines] == [400, 400, 200]
 
 
@@ -246,7 +246,7 @@ async def test_the_access_log_has_no_query_and_no_header(node: Node, tmp_path: P
     assert "secret" not in json.dumps(first)
     assert first["request_id"] == reply.one("x-kong-request-id")
     assert (first["method"], first["path"], first["status"]) == ("GET", "/a/b", 200)
-    assert (first["route"], first["route_name"], first["service_name"]) == ("route-id", "r1", "s1")
+    assert first["route"] == "route-id/r1 s/s1"
     assert first["client_ip"] == "127.0.0.1"
     assert (second["status"], second["reason"]) == (400, "path_ambiguous")
     assert "token" not in json.dumps(second)

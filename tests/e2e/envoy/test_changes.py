@@ -151,7 +151,7 @@ async def test_only_what_changed_is_sent_again():
         await envoy.must_publish(gateway(port, upstream))
         assert await stats(envoy) == before
         first = gateway(port, upstream)
-        extra = replace(first.routes[0], key="extra")
+        extra = replace(first.routes[0], key="extra", route_id="extra")
         await envoy.must_publish(replace(first, routes=(extra, *first.routes)))
         after = await stats(envoy)
         changed = {name for name in after if after[name] != before[name]}

@@ -15,6 +15,7 @@ from scopegate.compile.gateway import CompileSettings, compile_gateway
 from scopegate.ir.gateway import Gateway, Listener, TlsIdentity
 from scopegate.ir.matching import RequestHead, first_match
 from scopegate.ir.policy_dialogue import ROUTE
+from scopegate.ir.route_label import read_label
 from support import entities
 from support.certificates import Pki
 from support.ports import free_port
@@ -132,7 +133,7 @@ class Harness:
         if reply.status == 404:
             return None
         assert reply.status == 200, (head, reply)
-        return (self.node.policy.asked[-1].one(ROUTE) or "").partition(" ")[0]
+        return read_label(self.node.policy.asked[-1].one(ROUTE) or "").route_id
 
     async def compare(self, described: list[dict], asked: list[RequestHead]) -> None:
         gateway = self.gateway(described)

@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from scopegate.ir import policy_dialogue
 from scopegate.ir.gateway import Listener, Route, TlsIdentity
+from scopegate.ir.route_label import read_label
 from support import router_cases
 from support.certificates import Pki
 from support.ports import free_port
@@ -73,8 +74,8 @@ async def test_router_case(case: dict, node: Node, listeners: tuple[Listener, Li
         return
     assert reply.status in (200, 503), reply
     if "route_id" in expected:
-        id_, _, _name = (node.policy.asked[-1].one(policy_dialogue.ROUTE) or "").partition(" ")
-        assert id_ == expected["route_id"]
+        label = read_label(node.policy.asked[-1].one(policy_dialogue.ROUTE) or "")
+        assert label.route_id == expected["route_id"]
     if expected.get("service?") == "falsy":
         assert json.loads(reply.body)["message"] == "no Service found with those values"
         return

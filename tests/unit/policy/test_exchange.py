@@ -14,21 +14,16 @@ def request(*headers: tuple[str, bytes]) -> Request:
 
 
 @pytest.mark.parametrize(
-    ("said", "id_", "name"),
+    ("said", "known"),
     [
-        (b"r-1 orders", "r-1", "orders"),
-        ("r-1 größe-价格\u2028".encode(), "r-1", "größe-价格\u2028"),
-        (b"r-1 \xff", "r-1", "\ufffd"),
-        (b"r-1", "r-1", ""),
-        (b"", "", ""),
+        (b"r-1/orders s-1/shop", ("r-1", "orders", "s-1", "shop")),
+        ("r-1/größe-价格\u2028 s-1".encode(), ("r-1", "größe-价格\u2028", "s-1", "")),
+        (b"r-1/\xff", ("r-1", "\ufffd", "", "")),
+        (b"r-1", ("r-1", "", "", "")),
+        (b"", ("", "", "", "")),
     ],
 )
-def test_id_and_name_are_told_apart(said: bytes, id_: str, name: str) -> None:
-    asked = request(("x-scopegate-route", said), ("x-scopegate-service", said))
-    assert (asked.route_id, asked.route_name) == (id_, name)
-    assert (asked.service_id, asked.service_name) == (id_, name)
-
-
-def test_a_route_without_service_is_no_fault() -> None:
-    asked = request(("x-scopegate-route", b"r-1"))
-    assert (asked.service_id, asked.service_name) == ("", "")
+def test_route_and_service_are_told_apart(said: bytes, known: tuple[str, ...]) -> None:
+    asked = request(("x-scopegate-route", said))
+    told = (asked.route_id, asked.route_name, asked.service_id, asked.service_name)
+    assert told == known

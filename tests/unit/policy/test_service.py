@@ -194,8 +194,8 @@ async def test_people_get_a_page_and_programs_json(
 async def test_a_refusal_is_one_line_with_its_reason_and_the_request(
     tmp_path: Path, recorder: Recorder
 ) -> None:
-    route, service = ("x-scopegate-route", "r-1 orders"), ("x-scopegate-service", "s-1")
-    await Service(tmp_path, recorder, Say(REFUSAL)).ask(route, service)
+    label = ("x-scopegate-route", "r-1/orders s-1")
+    await Service(tmp_path, recorder, Say(REFUSAL)).ask(label)
     [(level, event, fields)] = recorder.lines
     assert level == "warning"
     assert event == "[say] required scopes were not found [ a ]"
