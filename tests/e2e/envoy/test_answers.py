@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,16 @@ async def expect(node: Node, target: str, status: int, message: str, **more) -> 
     assert request_id == reply.one("x-kong-request-id")
     assert len(request_id.replace("-", "")) == 32
     return document
+
+
+async def test_an_id_has_the_time_in_it_and_is_no_other_request_s(node: Node):
+    await node.serve(node.route("/"))
+    before = datetime.now(UTC)
+    ids = [(await node.ask("/")).one("x-kong-request-id") or "" for _ in range(200)]
+    assert len(set(ids)) == 200
+    assert all(re.fullmatch(r"[0-9a-f]{32}", each) for each in ids), ids[0]
+    began = datetime.strptime(ids[0][:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    assert before - timedelta(seconds=2) <= began <= datetime.now(UTC)
 
 
 async def test_no_route(node: Node):
