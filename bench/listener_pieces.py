@@ -125,7 +125,9 @@ VARIANTS = (
 def configuration(port: int, upstream: int, change: Change) -> dict[str, object]:
     """A whole bootstrap, nothing of which comes over xDS."""
     cluster = ir.Cluster("upstream", "127.0.0.1", upstream, 60_000, 60_000)
-    match = ir.RouteMatch(path=ir.PathMatch("prefix", "/open"))
+    match = ir.RouteMatch(
+        hosts=(ir.HostMatch("api.example"),), path=ir.PathMatch("prefix", "/open")
+    )
     forward = ir.Forward("upstream", "/", True, f"127.0.0.1:{upstream}", 60_000, 5)
     route = ir.Route("route/0", match, forward, "route-id", "open", "service-id", "upstream")
     gateway = ir.Gateway(

@@ -67,8 +67,8 @@ def on_arrival(listener: ir.Listener) -> Iterator[HeaderMutation]:
 def _new_request_id() -> Iterator[HeaderMutation]:
     """32 hexadecimal digits, as Kong's are: the time in UTC, and eight random ones.
 
-    An id names a request and guards nothing: that it begins with the second helps who looks for it.
-    A hyphen stands behind the first eight digits of a UUID, and each further one would cost as much.
+    An id names a request and guards nothing: that it begins with the second helps who looks for
+    it. Behind the first eight digits of a UUID stands a hyphen, and more UUIDs would cost more.
     """
     part = "x-scopegate-id"
     yield HeaderMutation(append=set_header(part, "%UNIQUE_ID%"))

@@ -57,6 +57,9 @@ from scopegate.ir import policy_dialogue as dialogue
 from scopegate.ir.gateway import Gateway, GatewayCookie
 from scopegate.ir.replay import GRANT, GRANTED
 
+OFF = packed(FilterConfig(disabled=True))
+"""What a virtual host or an entry says of a filter that it does not need: it is not even made."""
+
 ASK_RETRIES = 3
 """A worker that died is replaced by another on the same socket: asked again, at once."""
 
@@ -146,9 +149,7 @@ def extension_types() -> Mapping[str, str]:
 
 def unasked() -> Mapping[str, Any]:
     """What a route without a policy says to the filters, by their names."""
-    # Envoy does not even create a filter that is switched off so.
-    off = packed(FilterConfig(disabled=True))
-    return dict.fromkeys((names.REMEMBER, names.ASK, names.ASK_BODY, names.APPLY), off)
+    return dict.fromkeys((names.REMEMBER, names.ASK, names.ASK_BODY, names.APPLY), OFF)
 
 
 def _is_plain_yes() -> Message:
@@ -202,11 +203,15 @@ def host_without_port() -> Config:
     key_value = Config.KeyValuePair(
         metadata_namespace=names.METADATA,
         key="host",
-        regex_value_rewrite=RegexMatchAndSubstitute(
-            pattern=regex(r"^(.*?)(:[0-9]*)?$"), substitution=r"\1"
-        ),
+        regex_value_rewrite=RegexMatchAndSubstitute(pattern=regex(":[0-9]*$"), substitution=""),
     )
     return Config(request_rules=[Config.Rule(header=":authority", on_header_present=key_value)])
+
+
+def host_after_all() -> Any:
+    """For an entry in a virtual host that has switched this filter off."""
+    # An empty FilterConfig would do, but Envoy refuses one.
+    return packed(FilterConfig(config=packed(host_without_port())))
 
 
 def no_trailers() -> HeaderMutationFilter:

@@ -22,7 +22,7 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 from scopegate.envoy import names
 from scopegate.envoy.answers import Said, set_header
 from scopegate.envoy.error_bodies import json_body, route_texts
-from scopegate.envoy.filters import unasked
+from scopegate.envoy.filters import host_after_all, unasked
 from scopegate.envoy.messages import duration
 from scopegate.envoy.path_rewrites import Joining, Rewrite, joining, stripped_prefix
 from scopegate.envoy.route_matches import (
@@ -138,6 +138,7 @@ def _https_wanted(match: RouteMatch, wanted: ir.HttpsOnly) -> Route:
         return answer(plain, Said(426, "Please use HTTPS protocol"))
     result = Route(match=plain, direct_response=DirectResponseAction(status=wanted.status))
     result.response_headers_to_add.append(set_header("Location", f"https://{HOST}%REQ(:PATH)%"))
+    result.typed_per_filter_config[names.HOST].CopyFrom(host_after_all())
     return result
 
 

@@ -23,6 +23,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from scopegate.envoy import names, wire
 from scopegate.envoy.answers import Said, request_id_header, set_header
+from scopegate.envoy.filters import OFF
 from scopegate.envoy.guards import dots_are_refused, rules, traits
 from scopegate.envoy.messages import packed
 from scopegate.envoy.reasons import EnvoyReason
@@ -178,6 +179,12 @@ def _host(
         domains=domains(hosts) if hosts else ["*"],
         retry_policy=usual_retries(),
     )
+    if len(hosts) == 1:
+        # Its name is known without a look at what the client wrote.
+        host.request_headers_to_add.append(set_header("X-Forwarded-Host", hosts[0]))
+        host.typed_per_filter_config[names.HOST].CopyFrom(OFF)
+    else:
+        host.request_headers_to_add.append(set_header("X-Forwarded-Host", HOST))
     if is_open:
         switch_off(host)
     tree = _tree(places, _NO_ROUTE[is_open])
@@ -281,7 +288,8 @@ def _head(guard: RBACPerRoute, settings: EnvoySettings) -> RouteConfiguration:
 
 
 def _request_headers(settings: EnvoySettings) -> Iterator[HeaderValueOption]:
-    """What the upstream learns about the client; X-Forwarded-Path is there since arrival.
+    """What the upstream learns about the client. X-Forwarded-Path and -Port are there since arrival
+    (`arrival.py`), -Proto is Envoy's own word, and -Host a virtual host's.
 
     Source: admin-api.md §3 (request headers).
     """
@@ -289,9 +297,6 @@ def _request_headers(settings: EnvoySettings) -> Iterator[HeaderValueOption]:
     # With the name of the protocol, which RFC 9110 §7.6.3 lets us leave out and Kong does.
     yield _appended("Via", f"%PROTOCOL% {settings.server_name}")
     yield set_header("X-Real-IP", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")
-    yield set_header("X-Forwarded-Proto", "%REQ(:SCHEME)%")
-    yield set_header("X-Forwarded-Host", HOST)
-    yield set_header(PORT, "%DOWNSTREAM_LOCAL_PORT%")
     # Only an upgrade still has the header here. What the client names in it besides, a server
     # further on would take away (RFC 9110 §7.6.1): `Connection: Upgrade, X-Consumer-Id`.
     yield HeaderValueOption(

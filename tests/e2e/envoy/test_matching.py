@@ -214,6 +214,10 @@ async def test_https_only_routes_answer_plain_text_without_asking(node: Node, se
     await node.serve(
         node.protected("/upgrade", https_only=HttpsOnly(426)),
         node.protected("/moved", https_only=HttpsOnly(308)),
+        node.protected(
+            match=RouteMatch(hosts=(HostMatch("named.test"),), path=PathMatch("prefix", "/named")),
+            https_only=HttpsOnly(301),
+        ),
         listeners=(node.listener, secure),
     )
     reply = await node.ask("/upgrade")
@@ -221,6 +225,8 @@ async def test_https_only_routes_answer_plain_text_without_asking(node: Node, se
     assert json.loads(reply.body)["message"] == "Please use HTTPS protocol"
     reply = await node.ask("/moved/x?a=1", host="Api.test:8000")
     assert (reply.status, reply.one("location")) == (308, "https://Api.test/moved/x?a=1")
+    reply = await node.ask("/named/x?a=1", host="Named.test:8000")
+    assert (reply.status, reply.one("location")) == (301, "https://Named.test/named/x?a=1")
     assert node.policy.asked == []
     connection = await RawConnection.open(secure.port, ssl=trusting())
     assert (await connection.ask("/moved/x")).status == 200

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from scopegate.ir.gateway import GatewayCookie, PathMatch, RouteMatch
+from scopegate.ir.gateway import GatewayCookie, HostMatch, PathMatch, RouteMatch
 from support.h2_client import H2Connection
 from support.policy_double import allow
 
@@ -103,6 +103,17 @@ async def test_what_we_say_about_the_client_is_our_word(node: Node):
     assert {name: got.one(name) for name in ours} == ours
     rest = {name for name, _ in got.headers} - ours.keys() - {"host", "content-length"}
     assert rest == set()
+
+
+@pytest.mark.parametrize(
+    "sent", ["only.test", "Only.Test", "only.test:99", "only.test.", "only.test:"]
+)
+async def test_a_host_that_its_route_names_is_told_as_it_stands_there(node: Node, sent: str):
+    here = RouteMatch(hosts=(HostMatch("only.test"),), path=PathMatch("prefix", "/"))
+    await node.serve(node.route(match=here), node.route("/other"))
+    forged = [("X-Forwarded-Host", "evil.test")]
+    assert (await node.ask("/", host=sent, headers=forged)).status == 200
+    assert node.upstream.last.all("x-forwarded-host") == ["only.test"]
 
 
 async def test_what_is_of_the_hop_before_ends_here(node: Node):
