@@ -9,6 +9,12 @@ Source: contract openid-connect.md §22 (3).
 
 from __future__ import annotations
 
+_WORD = "[A-Za-z0-9_~-]+"
+
+ORDINARY = rf"(?:/{_WORD}(?:\.{_WORD})*)*/?"
+"""What none of the patterns below matches, at the price of one: words with single dots in them.
+Most paths are so; others are looked at closely."""
+
 
 def _encoded(digits: str) -> str:
     """A character by the hexadecimal digits of its code, percent-encoded once or more."""

@@ -20,6 +20,7 @@ from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from google.protobuf.message import Message
 from xds.core.v3.extension_pb2 import TypedExtensionConfig as XdsExtension
 from xds.type.matcher.v3.matcher_pb2 import Matcher
+from xds.type.matcher.v3.regex_pb2 import RegexMatcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher as XdsStringMatcher
 
 from scopegate.envoy.messages import packed
@@ -57,6 +58,26 @@ def _is_not(where: Message, value: str) -> Message:
     )
     differs: Message = predicate(not_matcher=predicate(single_predicate=found))
     return differs
+
+
+def header_fits(name: str, pattern: str) -> Message:
+    """A header whose whole value matches (RE2); one that is absent does not."""
+    where = HttpRequestHeaderMatchInput(header_name=name)
+    fits = RegexMatcher(regex=pattern, google_re2=RegexMatcher.GoogleRE2())
+    predicate = Matcher.MatcherList.Predicate
+    found = predicate.SinglePredicate(
+        input=XdsExtension(name="header", typed_config=packed(where)),
+        value_match=XdsStringMatcher(safe_regex=fits),
+    )
+    result: Message = predicate(single_predicate=found)
+    return result
+
+
+def all_of(*conditions: Message) -> Message:
+    """Every one of them; two at least."""
+    predicate = Matcher.MatcherList.Predicate
+    result: Message = predicate(and_matcher=predicate.PredicateList(predicate=conditions))
+    return result
 
 
 def header_lacks(name: str, texts: Collection[str]) -> Message | None:

@@ -1,7 +1,8 @@
 """What no route may see: hosts and paths that somebody may read differently (ADR 0011).
 
-The first filter of the chain looks at them, once per request. Its rules come with the route table,
-because a route's own path may allow what is refused elsewhere, and stand there once for all hosts.
+The first filter of the chain looks at them, once per request, unless host and path are ordinary.
+Its rules come with the route table, because a route's own path may allow what is refused elsewhere,
+and stand there once for all hosts.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from dataclasses import dataclass
 
 from envoy.config.rbac.v3 import rbac_pb2
 from envoy.config.rbac.v3.rbac_pb2 import Permission, Policy, Principal
+from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC, RBACPerRoute
 
 from scopegate.envoy.ambiguous_paths import (
     AMBIGUOUS,
     ESCAPED_SLASH,
+    ORDINARY,
     PATH_PARAMETERS,
     TRAILING_DOTS,
 )
+from scopegate.envoy.conditional import all_of, header_fits, unless
 from scopegate.envoy.path_rewrites import anchored, names_encoded
 from scopegate.envoy.reasons import EnvoyReason
 from scopegate.envoy.route_matches import header_regex
@@ -60,9 +64,13 @@ def traits(path: ir.PathMatch | None) -> PathTraits:
     )
 
 
-def guard() -> RBAC:
-    """The filter. It has no rules of its own: without a route table there are no routes."""
-    return RBAC()
+def guard() -> ExtensionWithMatcher:
+    """The filter. It has no rules of its own: without a route table there are no routes.
+
+    It notes its verdict about every request that it looks at, which costs more than the looking.
+    """
+    ordinary = all_of(header_fits(PATH, ORDINARY), header_fits(":authority", _WELL_FORMED_HOST))
+    return unless(ordinary, RBAC())
 
 
 def rules(gateway: ir.Gateway, paths: Sequence[PathTraits]) -> RBACPerRoute:

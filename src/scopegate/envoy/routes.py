@@ -37,7 +37,7 @@ from scopegate.envoy.route_entries import (
     usual_retries,
 )
 from scopegate.envoy.route_hosts import by_host, domains
-from scopegate.envoy.route_matches import PORT, candidate
+from scopegate.envoy.route_matches import candidate
 from scopegate.envoy.route_tree import Branch, Candidate, arrange
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir import gateway as ir
