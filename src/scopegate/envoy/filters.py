@@ -29,7 +29,10 @@ from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import (
 from envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import (
     HeaderMutation as HeaderMutationFilter,
 )
-from envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import Mutations
+from envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import (
+    HeaderMutationPerRoute,
+    Mutations,
+)
 from envoy.extensions.filters.http.header_to_metadata.v3.header_to_metadata_pb2 import Config
 from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from envoy.type.matcher.v3.metadata_pb2 import MetadataMatcher
@@ -56,9 +59,6 @@ from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir import policy_dialogue as dialogue
 from scopegate.ir.gateway import Gateway, GatewayCookie
 from scopegate.ir.replay import GRANT, GRANTED
-
-OFF = packed(FilterConfig(disabled=True))
-"""What a virtual host or an entry says of a filter that it does not need: it is not even made."""
 
 ASK_RETRIES = 3
 """A worker that died is replaced by another on the same socket: asked again, at once."""
@@ -149,7 +149,9 @@ def extension_types() -> Mapping[str, str]:
 
 def unasked() -> Mapping[str, Any]:
     """What a route without a policy says to the filters, by their names."""
-    return dict.fromkeys((names.REMEMBER, names.ASK, names.ASK_BODY, names.APPLY), OFF)
+    # Envoy does not even make a filter that is switched off so.
+    off = packed(FilterConfig(disabled=True))
+    return dict.fromkeys((names.REMEMBER, names.ASK, names.ASK_BODY, names.APPLY), off)
 
 
 def _is_plain_yes() -> Message:
@@ -198,31 +200,30 @@ def _lua_list(texts: Iterable[str]) -> str:
     return "{ " + ", ".join(f'"{text}"' for text in sorted(texts)) + " }"
 
 
-def host_without_port() -> Config:
-    """Puts the host without its port where headers can be made of it."""
+def where_wanted() -> Mapping[str, Message]:
+    """Filters by name that are switched off, but where an entry or a virtual host wants one."""
+    return {names.HOST: Config(), names.TRAILERS: HeaderMutationFilter()}
+
+
+def host_without_port() -> Any:
+    """What wants the host without its port, where headers can be made of it."""
     key_value = Config.KeyValuePair(
         metadata_namespace=names.METADATA,
         key="host",
         regex_value_rewrite=RegexMatchAndSubstitute(pattern=regex(":[0-9]*$"), substitution=""),
     )
-    return Config(request_rules=[Config.Rule(header=":authority", on_header_present=key_value)])
+    rules = [Config.Rule(header=":authority", on_header_present=key_value)]
+    return packed(FilterConfig(config=packed(Config(request_rules=rules))))
 
 
-def host_after_all() -> Any:
-    """For an entry in a virtual host that has switched this filter off."""
-    # An empty FilterConfig would do, but Envoy refuses one.
-    return packed(FilterConfig(config=packed(host_without_port())))
-
-
-def no_trailers() -> HeaderMutationFilter:
-    """Takes the trailers of requests away, which an upstream may take for headers of ours.
+def no_trailers() -> Any:
+    """What wants no trailers of requests, which an upstream may take for headers of ours.
 
     Nobody has looked at them (RFC 9110 §6.5.1 lets us). gRPC's trailers are those of answers.
     """
     every = HeaderMutation.RemoveOnMatch(key_matcher=StringMatcher(safe_regex=regex(".*")))
-    return HeaderMutationFilter(
-        mutations=Mutations(request_trailers_mutations=[HeaderMutation(remove_on_match=every)])
-    )
+    mutations = Mutations(request_trailers_mutations=[HeaderMutation(remove_on_match=every)])
+    return packed(FilterConfig(config=packed(HeaderMutationPerRoute(mutations=mutations))))
 
 
 def debug_headers() -> ExtensionWithMatcher:

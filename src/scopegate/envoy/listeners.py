@@ -56,8 +56,7 @@ from scopegate.envoy.arrival import on_arrival
 from scopegate.envoy.filters import (
     debug_headers,
     extension_types,
-    host_without_port,
-    no_trailers,
+    where_wanted,
 )
 from scopegate.envoy.guards import guard
 from scopegate.envoy.messages import duration, packed
@@ -182,8 +181,8 @@ def _http_filters(settings: EnvoySettings) -> Iterator[hcm.HttpFilter]:
         # First: it must have seen the head of a request that another filter refuses.
         yield hcm.HttpFilter(name=names.DEBUG, typed_config=packed(debug_headers()))
     yield hcm.HttpFilter(name=names.GUARD, typed_config=packed(guard()))
-    yield hcm.HttpFilter(name=names.HOST, typed_config=packed(host_without_port()))
-    yield hcm.HttpFilter(name=names.TRAILERS, typed_config=packed(no_trailers()))
+    for name, filter_ in where_wanted().items():
+        yield hcm.HttpFilter(name=name, typed_config=packed(filter_), disabled=True)
     for name, type_url in extension_types().items():
         source = ExtensionConfigSource(config_source=_over_ads(), type_urls=[type_url])
         yield hcm.HttpFilter(name=name, config_discovery=source)

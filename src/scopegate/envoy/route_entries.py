@@ -22,7 +22,7 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 from scopegate.envoy import names
 from scopegate.envoy.answers import Said, set_header
 from scopegate.envoy.error_bodies import json_body, route_texts
-from scopegate.envoy.filters import host_after_all, unasked
+from scopegate.envoy.filters import host_without_port, no_trailers, unasked
 from scopegate.envoy.messages import duration
 from scopegate.envoy.path_rewrites import Joining, Rewrite, joining, stripped_prefix
 from scopegate.envoy.route_matches import (
@@ -38,9 +38,10 @@ from scopegate.ir.replay import ReplayKey, text_id
 from scopegate.ir.route_label import RouteLabel
 
 HOST = f"%DYNAMIC_METADATA({names.METADATA}:host)%"
-"""The host that the client named, without port."""
+"""The host that the client named, without port; for entries and virtual hosts that switch
+`filters.host_without_port` on."""
 
-_UNASKED = unasked()
+_UNASKED, _NO_TRAILERS, _HOST_WANTED = unasked(), no_trailers(), host_without_port()
 # A request that nobody has begun to work on can be sent again, whatever its method.
 _RETRY_ON = "connect-failure,refused-stream,reset-before-request"
 _USUAL = (ir.USUAL_RETRIES, ir.USUAL_READ_TIMEOUT_MS)
@@ -138,7 +139,7 @@ def _https_wanted(match: RouteMatch, wanted: ir.HttpsOnly) -> Route:
         return answer(plain, Said(426, "Please use HTTPS protocol"))
     result = Route(match=plain, direct_response=DirectResponseAction(status=wanted.status))
     result.response_headers_to_add.append(set_header("Location", f"https://{HOST}%REQ(:PATH)%"))
-    result.typed_per_filter_config[names.HOST].CopyFrom(host_after_all())
+    result.typed_per_filter_config[names.HOST].CopyFrom(_HOST_WANTED)
     return result
 
 
@@ -177,6 +178,8 @@ def _forward(match: RouteMatch, route: ir.Route, forward: ir.Forward, how: Joini
     if forward.host is not None:
         action.host_rewrite_literal = forward.host
     result = Route(match=match, route=action)
+    if forward.http2:
+        result.typed_per_filter_config[names.TRAILERS].CopyFrom(_NO_TRAILERS)
     prefix = stripped_prefix(route.match.path, forward)
     if prefix is not None:
         result.request_headers_to_add.append(

@@ -23,7 +23,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from scopegate.envoy import names, wire
 from scopegate.envoy.answers import Said, request_id_header, set_header
-from scopegate.envoy.filters import OFF
+from scopegate.envoy.filters import host_without_port
 from scopegate.envoy.guards import dots_are_refused, rules, traits
 from scopegate.envoy.messages import packed
 from scopegate.envoy.reasons import EnvoyReason
@@ -182,9 +182,9 @@ def _host(
     if len(hosts) == 1:
         # Its name is known without a look at what the client wrote.
         host.request_headers_to_add.append(set_header("X-Forwarded-Host", hosts[0]))
-        host.typed_per_filter_config[names.HOST].CopyFrom(OFF)
     else:
         host.request_headers_to_add.append(set_header("X-Forwarded-Host", HOST))
+        host.typed_per_filter_config[names.HOST].CopyFrom(host_without_port())
     if is_open:
         switch_off(host)
     tree = _tree(places, _NO_ROUTE[is_open])

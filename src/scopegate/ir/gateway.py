@@ -101,6 +101,7 @@ class Forward:
     host             value of the Host header for the upstream; None keeps the client's
     read_timeout_ms  how long the upstream may say nothing once it has the request
     retries          attempts after the first, while the upstream has not begun to work on it
+    http2            the cluster's; only HTTP/2 would carry a client's trailers on
     """
 
     cluster: str
@@ -109,6 +110,7 @@ class Forward:
     host: str | None
     read_timeout_ms: int
     retries: int
+    http2: bool = False
 
 
 @dataclass(frozen=True, slots=True)

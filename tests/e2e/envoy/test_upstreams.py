@@ -13,7 +13,7 @@ import pytest_asyncio
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import Cluster, UpstreamTls
 from support.certificates import Pki
-from support.h2_client import H2Connection
+from support.h2_client import H2Connection, H2Reply
 from support.h2_upstream import running_h2_upstream
 from support.ports import free_port
 from support.raw_http import RawConnection
@@ -101,17 +101,38 @@ async def test_no_trailer_of_a_client_goes_on(tls_node: Node):
     """Nobody looks at one, and an upstream may take it for a header (RFC 9110 §6.5.1)."""
     async with running_h2_upstream() as upstream:
         cluster = Cluster(f"h2-{upstream.port}", "localhost", upstream.port, 1000, 5000, http2=True)
-        await tls_node.serve(tls_node.route("/", cluster=cluster.name), clusters=(cluster,))
-        connection = await H2Connection.open(tls_node.plain)
-        reply = await connection.ask(
-            "/",
-            method="POST",
-            body=b"hi",
-            trailers=[("x-consumer-username", "forged"), ("x-any", "1")],
-        )
-        assert reply.status == 200
+        route = tls_node.route("/", cluster=cluster.name, http2=True)
+        await tls_node.serve(route, clusters=(cluster,))
+        assert (await ask_with_trailers(tls_node)).status == 200
         assert upstream.trailers in ([], [{}])
-        connection.close()
+
+
+async def test_over_http_1_a_trailer_would_not_get_anywhere(node: Node):
+    """So nothing takes it away there."""
+    got = b""
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal got
+        while not got.endswith(b"0\r\n\r\n") and (more := await reader.read(65536)):
+            got += more
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    cluster = Cluster("old", "127.0.0.1", server.sockets[0].getsockname()[1], 1000, 5000)
+    await node.serve(node.route("/", cluster="old"), clusters=(cluster,))
+    assert (await ask_with_trailers(node)).status == 200
+    assert got.endswith(b"hi\r\n0\r\n\r\n")
+    assert b"forged" not in got
+    server.close()
+
+
+async def ask_with_trailers(node: Node) -> H2Reply:
+    connection = await H2Connection.open(node.plain)
+    trailers = [("x-consumer-username", "forged"), ("x-any", "1")]
+    reply = await connection.ask("/", method="POST", body=b"hi", trailers=trailers)
+    connection.close()
+    return reply
 
 
 async def test_a_connection_that_is_refused_is_tried_again(node: Node):
