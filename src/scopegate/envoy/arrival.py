@@ -13,7 +13,7 @@ from envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutat
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 
 from scopegate.envoy import names
-from scopegate.envoy.answers import set_header
+from scopegate.envoy.answers import add_header, set_header
 from scopegate.envoy.route_matches import PORT, regex
 from scopegate.ir import gateway as ir
 
@@ -56,12 +56,13 @@ def on_arrival(listener: ir.Listener) -> Iterator[HeaderMutation]:
     yield from _new_request_id()
     ours = StringMatcher(safe_regex=regex(STRIPPED_HEADERS))
     yield HeaderMutation(remove_on_match=HeaderMutation.RemoveOnMatch(key_matcher=ours))
+    # No client's header has one of these names any more.
     # The path is normalised by now, and not yet joined to the service's.
-    yield HeaderMutation(append=set_header("X-Forwarded-Path", "%PATH(NQ:PATH)%"))
-    yield HeaderMutation(append=set_header(PORT, "%DOWNSTREAM_LOCAL_PORT%"))
-    yield HeaderMutation(append=set_header(names.PROTOCOL, "%PROTOCOL%"))
+    yield HeaderMutation(append=add_header("X-Forwarded-Path", "%PATH(NQ:PATH)%"))
+    yield HeaderMutation(append=add_header(PORT, "%DOWNSTREAM_LOCAL_PORT%"))
+    yield HeaderMutation(append=add_header(names.PROTOCOL, "%PROTOCOL%"))
     if listener.tls is not None:
-        yield HeaderMutation(append=set_header(names.SNI, "%REQUESTED_SERVER_NAME%"))
+        yield HeaderMutation(append=add_header(names.SNI, "%REQUESTED_SERVER_NAME%"))
 
 
 def _new_request_id() -> Iterator[HeaderMutation]:

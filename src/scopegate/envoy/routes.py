@@ -19,10 +19,10 @@ from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
 from google.protobuf.any_pb2 import Any
 from xds.core.v3.extension_pb2 import TypedExtensionConfig
 from xds.type.matcher.v3.matcher_pb2 import Matcher
-from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from scopegate.envoy import names, wire
-from scopegate.envoy.answers import Said, request_id_header, set_header
+from scopegate.envoy.answers import Said, add_header
+from scopegate.envoy.error_bodies import REQUEST_ID
 from scopegate.envoy.filters import host_without_port
 from scopegate.envoy.guards import dots_are_refused, rules, traits
 from scopegate.envoy.messages import packed
@@ -178,17 +178,17 @@ def _host(
         name=hosts[0] if hosts else "all",
         domains=domains(hosts) if hosts else ["*"],
         retry_policy=usual_retries(),
+        request_headers_to_remove=["X-Forwarded-Host"],
     )
     if len(hosts) == 1:
         # Its name is known without a look at what the client wrote.
-        host.request_headers_to_add.append(set_header("X-Forwarded-Host", hosts[0]))
+        host.request_headers_to_add.append(add_header("X-Forwarded-Host", hosts[0]))
     else:
-        host.request_headers_to_add.append(set_header("X-Forwarded-Host", HOST))
+        host.request_headers_to_add.append(add_header("X-Forwarded-Host", HOST))
         host.typed_per_filter_config[names.HOST].CopyFrom(host_without_port())
     if is_open:
         switch_off(host)
-    tree = _tree(places, _NO_ROUTE[is_open])
-    matcher = _TUNNELS + wire.field(Matcher, "on_no_match", _on_match_tree(tree))
+    matcher = _tree(places, _NO_ROUTE[is_open])
     content = wire.field(
         RouteConfiguration,
         "virtual_hosts",
@@ -198,9 +198,13 @@ def _host(
 
 
 def _tree(places: Sequence[_Place], no_route: bytes) -> bytes:
-    """A Matcher: from the beginning of the path to a list of entries."""
+    """A Matcher: from the beginning of the path to a list of entries.
+
+    A tunnel has no path and falls through to the rest, where it must meet its refusal first.
+    """
     tree = arrange([place.candidate for place in places])
-    rest = wire.field(Matcher, "on_no_match", _on_match_list(_listed(tree.rest, places, no_route)))
+    rest = _on_match_list(_TUNNEL + _listed(tree.rest, places, no_route))
+    rest = wire.field(Matcher, "on_no_match", rest)
     if not tree.branches:
         return rest
     branches = b"".join(
@@ -228,31 +232,17 @@ def _on_match_list(routes: bytes) -> bytes:
     return wire.field(Matcher.OnMatch, "action", action)
 
 
-def _on_match_tree(matcher: bytes) -> bytes:
-    return wire.field(Matcher.OnMatch, "matcher", matcher)
-
-
 def _routes_field(route: Route) -> bytes:
     return wire.field(RouteList, "routes", route.SerializeToString(deterministic=True))
 
 
-def _tunnels() -> bytes:
-    """Fields of a Matcher: a tunnel has no path, and nothing else may match it."""
+def _tunnel() -> Route:
+    """The refusal of CONNECT."""
     match = RouteMatch(connect_matcher=RouteMatch.ConnectMatcher())
-    reason = EnvoyReason.UPGRADE_UNSUPPORTED
-    refusal = answer(match, Said(400, "Bad request", reason))
-    refusal.name = names.TUNNEL
-    switch_off(refusal)
-    predicate = Matcher.MatcherList.Predicate
-    is_tunnel = predicate.SinglePredicate(
-        input=header_input(":method"), value_match=StringMatcher(exact="CONNECT")
-    )
-    first = Matcher.MatcherList.FieldMatcher(
-        predicate=predicate(single_predicate=is_tunnel),
-        on_match=Matcher.OnMatch.FromString(_on_match_list(_routes_field(refusal))),
-    )
-    matcher = Matcher(matcher_list=Matcher.MatcherList(matchers=[first]))
-    return bytes(matcher.SerializeToString(deterministic=True))
+    result = answer(match, Said(400, "Bad request", EnvoyReason.UPGRADE_UNSUPPORTED))
+    result.name = names.TUNNEL
+    switch_off(result)
+    return result
 
 
 def header_input(name: str) -> TypedExtensionConfig:
@@ -276,13 +266,12 @@ def _head(guard: RBACPerRoute, settings: EnvoySettings) -> RouteConfiguration:
             "proxy",
             "x-envoy-external-address",
             "x-envoy-internal",
+            "x-real-ip",
         ],
+        response_headers_to_remove=list(_SAID_OF_ANSWERS),
         response_headers_to_add=[
-            request_id_header(),
-            # What cannot be said of an answer of Envoy's own is left out.
-            set_header("X-Kong-Upstream-Latency", "%COMMON_DURATION(US_TX_BEG:US_RX_BEG:ms)%"),
-            set_header("X-Kong-Proxy-Latency", "%COMMON_DURATION(DS_RX_BEG:US_TX_BEG:ms)%"),
-            _appended("Via", f"%UPSTREAM_METADATA({names.METADATA}:{names.VIA})%"),
+            *(add_header(name, value) for name, value in _SAID_OF_ANSWERS.items()),
+            add_header("Via", f"%UPSTREAM_METADATA({names.METADATA}:{names.VIA})%"),
         ],
     )
 
@@ -293,10 +282,10 @@ def _request_headers(settings: EnvoySettings) -> Iterator[HeaderValueOption]:
 
     Source: admin-api.md §3 (request headers).
     """
-    yield _appended("X-Forwarded-For", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%")
+    yield add_header("X-Forwarded-For", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%")
     # With the name of the protocol, which RFC 9110 §7.6.3 lets us leave out and Kong does.
-    yield _appended("Via", f"%PROTOCOL% {settings.server_name}")
-    yield set_header("X-Real-IP", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")
+    yield add_header("Via", f"%PROTOCOL% {settings.server_name}")
+    yield add_header("X-Real-IP", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")
     # Only an upgrade still has the header here. What the client names in it besides, a server
     # further on would take away (RFC 9110 §7.6.1): `Connection: Upgrade, X-Consumer-Id`.
     yield HeaderValueOption(
@@ -305,15 +294,14 @@ def _request_headers(settings: EnvoySettings) -> Iterator[HeaderValueOption]:
     )
 
 
-def _appended(name: str, value: str) -> HeaderValueOption:
-    return HeaderValueOption(
-        header=HeaderValue(key=name, value=value),
-        append_action=HeaderValueOption.APPEND_IF_EXISTS_OR_ADD,
-    )
-
-
+# What cannot be said of an answer of Envoy's own is left out.
+_SAID_OF_ANSWERS = {
+    "X-Kong-Request-Id": REQUEST_ID,
+    "X-Kong-Upstream-Latency": "%COMMON_DURATION(US_TX_BEG:US_RX_BEG:ms)%",
+    "X-Kong-Proxy-Latency": "%COMMON_DURATION(DS_RX_BEG:US_TX_BEG:ms)%",
+}
 _LIST_URL = wire.field(Any, "type_url", _LIST_TYPE.encode())
 _ACTION_NAME = wire.field(TypedExtensionConfig, "name", b"routes")
 _PATH_INPUT = header_input(":path").SerializeToString(deterministic=True)
 _NO_ROUTE = {is_open: _routes_field(no_route(is_open=is_open)) for is_open in (False, True)}
-_TUNNELS = _tunnels()
+_TUNNEL = _routes_field(_tunnel())

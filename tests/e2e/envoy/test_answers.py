@@ -212,8 +212,9 @@ async def test_smuggling_forms_are_refused(node: Node):
     assert node.upstream.received == []
 
 
-async def test_connect_is_refused(node: Node):
-    await node.serve(node.protected("/"))
+@pytest.mark.parametrize("path", ["/", "/a", None])
+async def test_connect_is_refused(node: Node, path: str | None):
+    await node.serve(node.protected(path), node.route("/open"))
     said = await expect(node, "localhost:80", 400, "Bad request", method="CONNECT")
     assert said == {"reason": "upgrade_unsupported"}
     assert node.policy.asked == node.upstream.received == []

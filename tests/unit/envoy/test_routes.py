@@ -67,9 +67,7 @@ def test_the_content_is_a_message_that_can_be_read():
     table: RouteTable = route_table(Gateway(routes=(route(1, host="a.test"), route(2))), SETTINGS)
     hosts = {host.name: host for host in table.message().virtual_hosts}
     assert set(hosts) == {"a.test", "all"}
-    assert hosts["all"].matcher.on_no_match.matcher.matcher_tree.prefix_match_map.map.keys() == {
-        "/r2"
-    }
+    assert hosts["all"].matcher.matcher_tree.prefix_match_map.map.keys() == {"/r2"}
 
 
 @given(number=st.integers(0, 2**40), content=st.binary(max_size=300))
