@@ -21,6 +21,8 @@ from google.protobuf.json_format import MessageToJson
 from scopegate.compile.gateway import Compiled, CompileSettings, compile_gateway
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin
+from scopegate.envoy import names
+from scopegate.envoy.filters import unasked
 from scopegate.envoy.resources import gateway_resources
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import ConsumerDirectory, GatewayCookie, Listener, TlsIdentity
@@ -30,6 +32,7 @@ from scopegate.reason_code import ReasonCode
 from support import entities
 from support.plugins import stand_in
 
+OF_EVERY_TREE = {names.NO_ROUTE, names.TUNNEL}
 FILES = sorted((Path(__file__).parent / "compile").glob("*.yaml"))
 SEPARATOR = "\n--- # what it compiles to; written by `make golden`\n"
 
@@ -161,24 +164,35 @@ def show_answers(listener: dict[str, Any], *, first: bool) -> None:
 
 def show_host(host: dict[str, Any], known: list[dict[str, Any]]) -> dict[str, Any]:
     """Where entries stand in the tree, and those that come from entities and are not `known`."""
-    tree = host["matcher"]["on_no_match"]["matcher"]
+    tree = host["matcher"]
     branches = tree.get("matcher_tree", {}).get("prefix_match_map", {}).get("map", {})
     places, new = {}, []
     for start, branch in {**branches, "": tree["on_no_match"]}.items():
         listed = branch["action"]["typed_config"]["routes"]
         places[start] = [entry["name"] for entry in listed]
-        new += [entry for entry in map(short, listed) if "/" in entry["name"]]
+        new += [entry for entry in map(short, listed) if entry["name"] not in OF_EVERY_TREE]
     shown = [entry for number, entry in enumerate(new) if entry not in [*known, *new[:number]]]
     known += shown
-    of_all = {key: host[key] for key in ("domains", "typed_per_filter_config") if key in host}
+    said = ("domains", "typed_per_filter_config", "request_headers_to_add")
+    of_all = {key: host[key] for key in said if key in host}
     return {**short(of_all), "tree": places, "entries": shown}
 
 
 def short(entry: dict[str, Any]) -> dict[str, Any]:
-    """A route or virtual host with one word in place of the filters that it switches off."""
-    if len(entry.get("typed_per_filter_config", ())) == 4:
-        entry["typed_per_filter_config"] = "nothing is asked"
-    return entry
+    """A route or virtual host with a word in place of what it says of filters."""
+    said = entry.pop("typed_per_filter_config", {})
+    off = [name for name, config in said.items() if config.get("disabled")]
+    on = {name: config["config"] for name, config in said.items() if "config" in config}
+    assert len(off) + len(on) == len(said)
+    if set(off) >= set(unasked()):
+        off = ["all that ask", *sorted(set(off) - set(unasked()))]
+    if names.HOST in on:
+        on[names.HOST] = "host without port"
+    return {
+        **entry,
+        **({"switched_off": off} if off else {}),
+        **({"switched_on": on} if on else {}),
+    }
 
 
 def plain(value: Any) -> Any:
