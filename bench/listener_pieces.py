@@ -37,6 +37,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scopegate.envoy import names
+from scopegate.envoy.filters import ASKING
 from scopegate.envoy.messages import packed
 from scopegate.envoy.process import bootstrap, envoy_binary
 from scopegate.envoy.resources import gateway_resources
@@ -44,7 +45,6 @@ from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir import gateway as ir
 
 Change = Callable[[hcm.HttpConnectionManager], None]
-ASKING = (names.REMEMBER, names.ASK, names.ASK_BODY, names.APPLY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,12 @@ class Policies:
         return frozenset(name for low in self._good() for name in low.downstream_headers)
 
     @property
+    def guarded_headers(self) -> frozenset[str]:
+        """Every name that any step reads or sets, where its yes may be given again."""
+        keys = (low.replay for low in self._good() if low.replay is not None)
+        return frozenset(name for key in keys for name in key.headers | key.stripped)
+
+    @property
     def cookies(self) -> frozenset[GatewayCookie]:
         """Every cookie that any step gives to browsers."""
         return frozenset(cookie for low in self._good() for cookie in low.cookies)

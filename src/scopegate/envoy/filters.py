@@ -56,9 +56,13 @@ from scopegate.envoy.conditional import (
 from scopegate.envoy.messages import duration, packed
 from scopegate.envoy.route_matches import regex
 from scopegate.envoy.settings import EnvoySettings
+from scopegate.envoy.spellings import no_other_spellings
 from scopegate.ir import policy_dialogue as dialogue
 from scopegate.ir.gateway import Gateway, GatewayCookie
 from scopegate.ir.replay import GRANT, GRANTED
+
+ASKING = (names.SPELLINGS, names.REMEMBER, names.ASK, names.ASK_BODY, names.APPLY)
+"""What works for policies, in order; routes without one switch it off."""
 
 ASK_RETRIES = 3
 """A worker that died is replaced by another on the same socket: asked again, at once."""
@@ -120,16 +124,16 @@ def extensions(gateway: Gateway, settings: EnvoySettings) -> list[TypedExtension
         ),
         clear_route_cache=BoolValue(value=False),
     )
+    filters = {
+        names.SPELLINGS: no_other_spellings(gateway.guarded_headers),
+        names.REMEMBER: unless(_has_no_grant(), remember),
+        names.ASK: head,
+        names.ASK_BODY: body,
+        names.APPLY: unless(_is_plain_yes(), apply),
+        names.COOKIES: unless(_has_no_mark(gateway.cookies), cookies),
+    }
     return [
-        TypedExtensionConfig(
-            name=names.REMEMBER, typed_config=packed(unless(_has_no_grant(), remember))
-        ),
-        TypedExtensionConfig(name=names.ASK, typed_config=packed(head)),
-        TypedExtensionConfig(name=names.ASK_BODY, typed_config=packed(body)),
-        TypedExtensionConfig(name=names.APPLY, typed_config=packed(unless(_is_plain_yes(), apply))),
-        TypedExtensionConfig(
-            name=names.COOKIES, typed_config=packed(unless(_has_no_mark(gateway.cookies), cookies))
-        ),
+        TypedExtensionConfig(name=name, typed_config=packed(each)) for name, each in filters.items()
     ]
 
 
@@ -138,6 +142,7 @@ def extension_types() -> Mapping[str, str]:
     authz = ExtAuthz.DESCRIPTOR.full_name
     conditional = ExtensionWithMatcher.DESCRIPTOR.full_name
     kinds = {
+        names.SPELLINGS: HeaderMutationFilter.DESCRIPTOR.full_name,
         names.REMEMBER: conditional,
         names.ASK: authz,
         names.ASK_BODY: authz,
@@ -151,7 +156,7 @@ def unasked() -> Mapping[str, Any]:
     """What a route without a policy says to the filters, by their names."""
     # Envoy does not even make a filter that is switched off so.
     off = packed(FilterConfig(disabled=True))
-    return dict.fromkeys((names.REMEMBER, names.ASK, names.ASK_BODY, names.APPLY), off)
+    return dict.fromkeys(ASKING, off)
 
 
 def _is_plain_yes() -> Message:

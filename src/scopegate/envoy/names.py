@@ -2,6 +2,7 @@
 `ir/policy_dialogue.py`.
 """
 
+SPELLINGS = "scopegate.spellings"
 REMEMBER = "scopegate.remember"
 DEBUG = "scopegate.debug"
 GUARD = "scopegate.guard"

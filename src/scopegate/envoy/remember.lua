@@ -17,7 +17,6 @@ local ANSWERS, DECIDED, YES = "envoy.filters.http.ext_authz", "x-scopegate-decid
 local GRANT, GRANTED, MINE = "x-scopegate-grant", "x-scopegate-granted", "scopegate.remember"
 
 local QUERY_LIMIT_BYTES = 4096
-local NAMES_LIMIT = 1000 -- of one route's `replay`, whose kinds are known
 local RECIPES_LIMIT = 10000
 local EPOCH_BYTES = 17 -- the first line of REVOCATIONS, its end included
 local REVOKED_KEPT_S = 60 -- longer than a decision takes that began before the revocation
@@ -126,54 +125,43 @@ local function is_current(now_s)
 end
 
 -- ---------------------------------------------------------------------------- what counts
--- A recipe is a route's `replay`, taken apart: `size` headers make the key, `kinds` says of each
--- name of a header what it is.
+-- A recipe is a route's `replay`, taken apart: `names` of the headers that make the key, and what
+-- must not be there. Other spellings of these names are gone already (spellings.py).
 
-local IGNORED, STRIPPED, ODD, METHOD, PATH, MEDIA = "ignored", "stripped", "odd", "method", "path",
-  "media"
-
-local function normal(name, joint)
-  return (string.gsub(string.lower(name), "[^a-z0-9]", joint))
+local function list_of(words)
+  local list = {}
+  for word in string.gmatch(words, "[^,]+") do
+    list[#list + 1] = word
+  end
+  return list
 end
 
-local function set_of(words, value)
+local function set_of(words)
   local set = {}
-  for word in string.gmatch(words, "[^,]+") do
-    set[word] = value
+  for _, word in ipairs(list_of(words)) do
+    set[word] = true
   end
   return set
 end
 
 local function recipe_of_text(text)
-  local recipe = { text = text, kinds = {}, names = 0, size = 0, alike = {}, media = {} }
   local part = {}
   for name, words in string.gmatch(text, "(%a+)=([^ ]*)") do
     part[name] = words
   end
-  for name in string.gmatch(part.key, "[^,]+") do
-    recipe.size = recipe.size + 1
-    recipe.kinds[name] = recipe.size
-    recipe.alike[normal(name, "-")] = ODD
-  end
-  for name in string.gmatch(part.stripped, "[^,]+") do
-    recipe.alike[name] = recipe.alike[name] or STRIPPED
-  end
-  recipe.slots = {}
-  for position = 0, recipe.size do
+  local recipe = {
+    names = list_of(part.key),
+    stripped = list_of(part.stripped),
+    methods = set_of(part.methods),
+    arguments = set_of(part.arguments),
+    suffixes = list_of(part.suffixes),
+    media = list_of(part.media),
+    slots = {},
+  }
+  recipe.asks_methods, recipe.asks_arguments = next(recipe.methods), next(recipe.arguments)
+  for position = 0, #recipe.names do
     recipe.slots[position] = text .. " " .. position
   end
-  recipe.kinds[":method"], recipe.kinds[":path"] = METHOD, PATH
-  recipe.methods = set_of(part.methods, true)
-  recipe.arguments = set_of(part.arguments, true)
-  recipe.asks_arguments = next(recipe.arguments) ~= nil
-  for word in string.gmatch(part.media, "[^,]+") do
-    table.insert(recipe.media, word)
-  end
-  recipe.suffixes = {}
-  for word in string.gmatch(part.suffixes, "[^,]+") do
-    table.insert(recipe.suffixes, word)
-  end
-  recipe.kinds["content-type"] = #recipe.media > 0 and MEDIA or nil
   return recipe
 end
 
@@ -191,16 +179,6 @@ local function recipe_of(route)
     recipes[id], recipes_count = recipe, recipes_count + 1
   end
   return recipe
-end
-
--- The kind of a header that was not seen before.
-local function kind_of(recipe, name)
-  local kind = string.sub(name, 1, 1) == ":" and IGNORED or recipe.alike[normal(name, "-")]
-    or IGNORED
-  if recipe.names < NAMES_LIMIT then
-    recipe.kinds[name], recipe.names = kind, recipe.names + 1
-  end
-  return kind
 end
 
 -- Whether the path ends in a way that means something else, or the query may hold an argument that
@@ -224,7 +202,7 @@ local function is_odd_path(recipe, path)
     if string.find(name, "[%%+]") then
       return true
     end
-    name = normal(string.match(name, "^[^%[]*"), "_")
+    name = string.gsub(string.lower(string.match(name, "^[^%[]*")), "[^a-z0-9]", "_")
     if recipe.arguments[name] then
       return true
     end
@@ -242,46 +220,36 @@ local function is_media(recipe, value)
   return false
 end
 
--- Slot and key of a request, and the names of its headers that do not go on; nil: it must be asked.
+-- Whether the request is of a kind that is asked about each time.
+local function is_odd(recipe, headers)
+  if recipe.asks_methods and recipe.methods[headers:get(":method")] then
+    return true
+  end
+  local kind = #recipe.media > 0 and headers:get("content-type")
+  return is_odd_path(recipe, headers:get(":path")) or (kind and is_media(recipe, kind))
+end
+
+-- Slot and key of a request; nil: it must be asked.
 local found = {}
 
 local function key_of(recipe, headers)
-  local size, kinds, stripped, only = recipe.size, recipe.kinds, nil, nil
-  for position = 1, size do
-    found[position] = ""
-  end
-  for name, value in pairs(headers) do
-    local kind = kinds[name] or kind_of(recipe, name)
-    if kind == IGNORED then
-      -- nothing rests on it
-    elseif kind == STRIPPED then
-      stripped = stripped or {}
-      stripped[#stripped + 1] = name
-    elseif kind == METHOD then
-      if recipe.methods[value] then
+  local only = nil
+  for position, name in ipairs(recipe.names) do
+    local value = headers:get(name)
+    if value then
+      -- An odd form, or a header that came twice; two of `authorization` Envoy has joined.
+      if value == "" or headers:getNumValues(name) > 1
+        or (name == "authorization" and string.find(value, ",", 1, true)) then
         return nil
       end
-    elseif kind == PATH then
-      if is_odd_path(recipe, value) then
-        return nil
-      end
-    elseif kind == ODD or (kind == MEDIA and is_media(recipe, value)) then
-      return nil
-    elseif kind ~= MEDIA then
-      if value == "" or found[kind] ~= "" then
-        return nil -- an odd form, or a header that came twice
-      end
-      found[kind] = value
-      only = only == nil and kind or 0
+      only = only == nil and position or 0
     end
-  end
-  if string.find(found[recipe.kinds["authorization"]], ",", 1, true) then
-    return nil -- Envoy joined two of them
+    found[position] = value or ""
   end
   if only and only > 0 then
-    return recipe.slots[only], found[only], stripped
+    return recipe.slots[only], found[only]
   end
-  return recipe.slots[0], table.concat(found, "\n", 1, size), stripped
+  return recipe.slots[0], table.concat(found, "\n", 1, #recipe.names)
 end
 
 -- ---------------------------------------------------------------------------- grants
@@ -289,14 +257,7 @@ end
 local NOTHING = {} -- shared, so that most grants need no table for what they lack
 
 local function words(text)
-  if text == "-" then
-    return NOTHING
-  end
-  local list = {}
-  for word in string.gmatch(text, "[^,]+") do
-    list[#list + 1] = word
-  end
-  return list
+  return text == "-" and NOTHING or list_of(text)
 end
 
 -- "until tags removed[ name length value]… ."; nothing that is not whole is remembered.
@@ -330,11 +291,11 @@ local function remember(slot, key, text)
   end
 end
 
-local function replay(headers, grant, stripped)
-  for _, name in ipairs(grant.removed) do
+local function replay(headers, grant, recipe)
+  for _, name in ipairs(recipe.stripped) do
     headers:remove(name)
   end
-  for _, name in ipairs(stripped or {}) do
+  for _, name in ipairs(grant.removed) do
     headers:remove(name)
   end
   for position, name in ipairs(grant.names) do
@@ -347,18 +308,17 @@ local function on_request(handle)
   if not recipe then
     return
   end
-  local headers = handle:headers()
-  local slot, key, stripped = key_of(recipe, headers)
-  local now_s = os.time()
-  if not slot or not is_current(now_s) then
+  local headers, now_s = handle:headers(), os.time()
+  if is_odd(recipe, headers) or not is_current(now_s) then
     return
   end
-  local grant = find(slot, key)
-  local said = handle:streamInfo():dynamicMetadata()
+  local slot, key = key_of(recipe, headers)
+  local grant = slot and find(slot, key)
+  local said = slot and handle:streamInfo():dynamicMetadata()
   if grant and now_s < grant.till_s then
-    replay(headers, grant, stripped)
+    replay(headers, grant, recipe)
     said:set(ANSWERS, DECIDED, YES)
-  else
+  elseif slot then
     said:set(MINE, "slot", slot)
     said:set(MINE, "key", key)
   end

@@ -33,6 +33,7 @@ from scopegate.envoy.route_matches import (
     over,
     regex,
 )
+from scopegate.envoy.spellings import arrives
 from scopegate.ir import gateway as ir
 from scopegate.ir.replay import ReplayKey, text_id
 from scopegate.ir.route_label import RouteLabel
@@ -194,7 +195,9 @@ def _let_remember(result: Route, policy_id: str, replay: ReplayKey | None) -> No
     if replay is None:
         result.typed_per_filter_config[names.REMEMBER].CopyFrom(_UNASKED[names.REMEMBER])
     else:
-        text = replay.text(policy_id)
+        # What is gone on arrival need not be looked for.
+        stripped = frozenset(filter(arrives, replay.stripped))
+        text = replace(replay, stripped=stripped).text(policy_id)
         _add(result, names.REMEMBER, {"id": text_id(text), "replay": text})
 
 

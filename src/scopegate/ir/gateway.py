@@ -220,6 +220,8 @@ class Gateway:
     consumers           the directory that policies look in; None when none does
     upstream_headers    names, lower case, that policies may set on the request to the upstream
     downstream_headers  names, lower case, that policies may add to the upstream's answer
+    guarded_headers     names, lower case, that policies read or set; where one decides, a client's
+                        header in another spelling of one does not go on
     cookies             of all policies; one name may stand there more than once
     escaped_slashes     `refuse`: a path with an encoded slash or backslash is answered 400, unless
                         a route's own path has one; `keep`: it goes on as it is
@@ -233,6 +235,7 @@ class Gateway:
     consumers: ConsumerDirectory | None = None
     upstream_headers: frozenset[str] = frozenset()
     downstream_headers: frozenset[str] = frozenset()
+    guarded_headers: frozenset[str] = frozenset()
     cookies: frozenset[GatewayCookie] = frozenset()
     escaped_slashes: Literal["refuse", "keep"] = "refuse"
     path_parameters: Literal["refuse", "keep"] = "refuse"

@@ -40,9 +40,9 @@ class ReplayKey:
     """What of a request a policy looks at before it says yes. All else may differ.
 
     headers     names, lower case, whose values are part of the key (`:scheme` counts as one), and
-                `authorization` and `cookie` always; where one comes twice, empty or in another
-                spelling the request is asked about
-    stripped    names of headers that never go on, in any spelling
+                `authorization` and `cookie` always; where one comes twice or empty the request is
+                asked about
+    stripped    names, lower case, of headers of clients that never go on
     arguments   query arguments that are looked for: a request that may have one is asked about
     methods     requests with these are asked about
     suffixes    requests whose path ends so are asked about; each is plain (`is_plain_suffix`)
@@ -68,11 +68,12 @@ class ReplayKey:
         )
 
     def text(self, policy_id: str) -> str:
-        """For the route's metadata. Names that nothing distinguishes are one."""
+        """For the route's metadata. Names of arguments that nothing distinguishes are one."""
+        key = self.headers | IN_EVERY_KEY
         parts = {
             "policy": [policy_id],
-            "key": sorted(self.headers | IN_EVERY_KEY),
-            "stripped": sorted({plain_name(name, "-") for name in self.stripped}),
+            "key": sorted(key),
+            "stripped": sorted(self.stripped - key),
             "arguments": sorted({plain_name(name, "_") for name in self.arguments}),
             "methods": sorted(self.methods),
             "media": sorted(self.media),
