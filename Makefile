@@ -27,8 +27,8 @@ test: $(VENV)/.dev ## everything: linters, types, all tests with Keycloak and th
 check: $(VENV)/.dev lint ## the quick check while working (no Keycloak, no browser)
 	$(BIN)/python -m pytest -m "not slow" -q -n 3 --dist loadfile --hypothesis-profile quick
 
-bench: $(VENV)/.dev ## what a request costs beside nginx, Envoy, Apache (LUA=folder: and lua-resty-openidc)
-	PYTHONPATH=tests $(BIN)/python -m bench.side_by_side $(if $(LUA),--lua $(LUA))
+bench: $(VENV)/.dev ## what a request costs beside nginx, Envoy, Apache (LUA=folder: and lua-resty-openidc; ROUTES=10000: and with as many)
+	PYTHONPATH=tests $(BIN)/python -m bench.side_by_side $(if $(LUA),--lua $(LUA)) $(if $(ROUTES),--routes $(ROUTES))
 
 lint: $(VENV)/.dev ## Ruff, strict types, the import law
 	$(BIN)/ruff check .

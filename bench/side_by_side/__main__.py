@@ -24,6 +24,12 @@ from scopegate_demo.idp import DemoIdp, Lifetimes
 
 ANYONE = ("",)
 PLAIN_ENVOY = "Envoy, plain"
+PLAIN_WITH_TOKEN = "Envoy, plain, given the tokens"
+PLAIN_WITH_COOKIE = "Envoy, plain, given the cookies"
+ONE_ROUTE = "Scopegate, no plugin"
+MANY_ROUTES = "Scopegate, no plugin, many routes"
+HOSTS = 100
+"""Of many routes; a tenth as many services as routes."""
 LIFETIMES = Lifetimes(access_token_s=7200, id_token_s=7200)
 
 
@@ -59,7 +65,7 @@ class Bar:
 
 
 BARS = (
-    Bar("Scopegate, no plugin", PLAIN_ENVOY, 1.10),
+    Bar(ONE_ROUTE, PLAIN_ENVOY, 1.10),
     Bar("Scopegate, bearer", PLAIN_ENVOY, 1.40),
     Bar("Scopegate, session", PLAIN_ENVOY, 1.45),
     Bar("Scopegate, bearer", "nginx + lua-resty-openidc, bearer", 0.95),
@@ -67,7 +73,13 @@ BARS = (
     Bar("Scopegate, bearer", "Apache + mod_auth_openidc, bearer", 0.60),
     Bar("Scopegate, bearer asked", "Apache + mod_auth_openidc, session in a cookie", 1.6),
     Bar("Scopegate, session asked", "Apache + mod_auth_openidc, session in a cookie", 1.6),
+    Bar(MANY_ROUTES, ONE_ROUTE, 1.10),
 )
+SAME_REQUESTS = (
+    ("Scopegate, bearer", PLAIN_WITH_TOKEN),
+    ("Scopegate, session", PLAIN_WITH_COOKIE),
+)
+"""What the credential itself costs a proxy that does not look at it is in both."""
 
 
 @contextlib.contextmanager
@@ -81,7 +93,7 @@ def told_by(running: Running) -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def everybody(
-    folder: Path, count: int, lua: Path | None, tell: Callable[[str], None]
+    folder: Path, count: int, routes: int, lua: Path | None, tell: Callable[[str], None]
 ) -> AsyncIterator[list[Contestant]]:
     """All contestants, warm."""
     async with DemoIdp(lifetimes=LIFETIMES) as idp, contextlib.AsyncExitStack() as stack:
@@ -95,9 +107,11 @@ async def everybody(
         places = start.Places(upstream.url, idp.issuer, *signing_certificate(idp, folder))
         tell("tokens")
         tokens = await asyncio.to_thread(bearer_tokens, idp, count)
+        plain = stack.enter_context(start.envoy(at("envoy"), places))
         found = [
             Contestant("nginx, plain", stack.enter_context(start.nginx(at("nginx"), places)), "/"),
-            Contestant(PLAIN_ENVOY, stack.enter_context(start.envoy(at("envoy"), places)), "/"),
+            Contestant(PLAIN_ENVOY, plain, "/"),
+            Contestant(PLAIN_WITH_TOKEN, plain, "/", tokens),
         ]
 
         async def add(
@@ -112,9 +126,10 @@ async def everybody(
 
         ours, admin = stack.enter_context(start.scopegate(at("scopegate")))
         await _configure(admin, places)
-        await add("Scopegate, no plugin", ours, "/open", ANYONE)
+        await add(ONE_ROUTE, ours, "/open", ANYONE)
         await add("Scopegate, bearer", ours, "/bearer", tokens)
         await add("Scopegate, session", ours, "/session")
+        found.insert(3, Contestant(PLAIN_WITH_COOKIE, plain, "/", found[-1].credentials))
         found.append(
             Contestant(
                 "Scopegate, first request of a token",
@@ -123,6 +138,12 @@ async def everybody(
                 new=lambda: bearer_tokens(idp, count),
             )
         )
+        if routes:
+            many, admin = stack.enter_context(start.scopegate(at("scopegate-many")))
+            await _configure(admin, places)
+            await _load(admin, places, routes, tell)
+            hosts = [f"host: h{number}.example" for number in range(HOSTS)]
+            await add(MANY_ROUTES, many, "/r0", hosts)
         asking, admin = stack.enter_context(
             start.scopegate(at("scopegate-asking"), replay_limit_s="0")
         )
@@ -162,11 +183,33 @@ async def _configure(admin: str, places: start.Places) -> None:
         await _until_ready(http)
         await http.post("/services", json={"name": "upstream", "url": places.upstream})
         for name, config in plugins.items():
-            route = {"name": name, "paths": [f"/{name}"]}
+            route = {"name": name, "hosts": ["127.0.0.1"], "paths": [f"/{name}"]}
             await http.post("/services/upstream/routes", json=route)
             if config is not None:
                 plugin = {"name": "openid-connect", "config": config}
                 await http.post(f"/routes/{name}/plugins", json=plugin)
+
+
+async def _load(admin: str, places: start.Places, count: int, tell: Callable[[str], None]) -> None:
+    """So many routes: each host has `/r0`, `/r1` …; the services are the same upstream."""
+    services = max(1, count // 10)
+    numbers = iter(range(count))
+    loaded = 0
+
+    async def load() -> None:
+        nonlocal loaded
+        for number in numbers:
+            route = {"hosts": [f"h{number % HOSTS}.example"], "paths": [f"/r{number // HOSTS}"]}
+            await http.post(f"/services/s{number % services}/routes", json=route)
+            loaded += 1
+            tell(f"{loaded} of {count} routes")
+
+    async with aiohttp.ClientSession(admin, raise_for_status=_good) as http:
+        for number in range(services):
+            await http.post("/services", json={"name": f"s{number}", "url": places.upstream})
+        await asyncio.gather(*(load() for _ in range(8)))
+        # Live for all that were written, and not only for the last writer.
+        await http.post("/services/s0/routes", json={"hosts": ["last.example"]})
 
 
 async def _until_ready(http: aiohttp.ClientSession) -> None:
@@ -229,6 +272,9 @@ async def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="of load per contestant and round")
     parser.add_argument("--credentials", type=int, default=1000)
+    parser.add_argument(
+        "--routes", type=int, default=0, help="of one more Scopegate that has as many; 50 a second"
+    )
     parser.add_argument("--lua", type=Path, help="folder with lua-resty-openidc and what it needs")
     options = parser.parse_args()
     absent = start.missing()
@@ -239,7 +285,11 @@ async def main() -> int:
     with tempfile.TemporaryDirectory(prefix="side-by-side-") as name, console.status("") as status:
         folder = Path(name)
         async with everybody(
-            folder, options.credentials, options.lua, lambda text: status.update(f"warming: {text}")
+            folder,
+            options.credentials,
+            options.routes,
+            options.lua,
+            lambda text: status.update(f"warming: {text}"),
         ) as contestants:
             status.update("measuring")
             costs = await asyncio.to_thread(
@@ -254,6 +304,9 @@ async def main() -> int:
             missed += not holds
             verdict = "holds" if holds else "MISSED"
             console.print(f"{bar.name} / {bar.peer}: {ratio:.2f}, bar {bar.ratio:.2f}: {verdict}")
+    for name, peer in SAME_REQUESTS:
+        ratio = statistics.median(_ratios(costs, name, peer))
+        console.print(f"{name} / {peer}: {ratio:.2f}")
     return 1 if missed else 0
 
 
