@@ -154,9 +154,12 @@ def extension_types() -> Mapping[str, str]:
 
 def unasked() -> Mapping[str, Any]:
     """What a route without a policy says to the filters, by their names."""
-    # Envoy does not even make a filter that is switched off so.
-    off = packed(FilterConfig(disabled=True))
-    return dict.fromkeys(ASKING, off)
+    return dict.fromkeys(ASKING, switched_off())
+
+
+def switched_off() -> Any:
+    """What a route, or all, may say of a filter that they do not need: it is not even made."""
+    return packed(FilterConfig(disabled=True))
 
 
 def _is_plain_yes() -> Message:

@@ -23,7 +23,7 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 from scopegate.envoy import names, wire
 from scopegate.envoy.answers import Said, add_header
 from scopegate.envoy.error_bodies import REQUEST_ID
-from scopegate.envoy.filters import host_without_port
+from scopegate.envoy.filters import host_without_port, switched_off
 from scopegate.envoy.guards import dots_are_refused, rules, traits
 from scopegate.envoy.messages import packed
 from scopegate.envoy.reasons import EnvoyReason
@@ -145,7 +145,7 @@ def route_table(
         )
         hosts[table.hosts] = _host(table.hosts, places, is_open, memo)
     memo.hosts = hosts
-    head = _head(rules(gateway, paths), settings).SerializeToString(deterministic=True)
+    head = _head(gateway, rules(gateway, paths), settings).SerializeToString(deterministic=True)
     made = [head, *(each.content for each in hosts.values())]
     digest = hashlib.sha256(head)
     for each in hosts.values():
@@ -251,12 +251,15 @@ def header_input(name: str) -> TypedExtensionConfig:
     return TypedExtensionConfig(name=name.removeprefix(":"), typed_config=content)
 
 
-def _head(guard: RBACPerRoute, settings: EnvoySettings) -> RouteConfiguration:
+def _head(gateway: ir.Gateway, guard: RBACPerRoute, settings: EnvoySettings) -> RouteConfiguration:
     """What holds for all routes."""
+    of_filters = {names.GUARD: packed(guard)}
+    if not gateway.cookies:
+        of_filters[names.COOKIES] = switched_off()
     return RouteConfiguration(
         name=TABLE,
         ignore_port_in_host_matching=True,
-        typed_per_filter_config={names.GUARD: packed(guard)},
+        typed_per_filter_config=of_filters,
         request_headers_to_add=list(_request_headers(settings)),
         request_headers_to_remove=[
             names.PROTOCOL,
