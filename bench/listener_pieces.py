@@ -1,29 +1,30 @@
-"""What each piece of our listener adds to a request, over a plain Envoy.
+"""What a request costs the proxy, and what each piece of our listener adds, in instructions.
 
-    .venv/bin/python -m bench.listener_pieces [--rounds 10]
+    PYTHONPATH=tests .venv/bin/python -m bench.listener_pieces
 
-An Envoy for the whole listener as Scopegate configures it, one for each piece that is left out, and
-a plain one; all with one route, one worker and nothing in front of them but wrk. The figure is CPU
-time per request. Each round starts them anew: a process keeps the speed that it happens to begin
-with, and that differs by more than most pieces.
+One Envoy for each line, with one route and one worker, under Valgrind (package `valgrind`), which
+makes it fifty times slower and the figures the same in every run. First the kinds of requests:
+without a plugin, with a yes that is given again, asked about (Envoy's part only: the policy service
+is a stand-in). Then the listener without one piece each, for a request without a plugin.
 """
 
 from __future__ import annotations
 
-import argparse
+import asyncio
 import contextlib
 import json
-import re
-import statistics
+import os
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.instructions import NotCounted, count, is_possible
 from bench.side_by_side import contestants
-from bench.side_by_side.load import measure
-from bench.side_by_side.processes import Running, free_ports, running
+from bench.side_by_side.processes import free_ports
 from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.listener.v3.listener_pb2 import Listener
@@ -37,22 +38,42 @@ from rich.console import Console
 from rich.table import Table
 
 from scopegate.envoy import names
-from scopegate.envoy.filters import ASKING
 from scopegate.envoy.messages import packed
 from scopegate.envoy.process import bootstrap, envoy_binary
 from scopegate.envoy.resources import gateway_resources
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir import gateway as ir
+from scopegate.ir.replay import GRANT, GRANTED, ReplayKey, grant_text
+from scopegate.plugins.openid_connect.headers import IDENTITY_HEADERS
+from scopegate.session.revocation_file import begin_revocations
+from support.policy_double import Asked, PolicyDouble, Verdict, allow
 
 Change = Callable[[hcm.HttpConnectionManager], None]
+
+TOKEN = "eyJ" + "a" * 900
+SEALED = "1AQbbbb"
+UPSTREAM_HEADERS = {"authorization": f"Bearer {TOKEN}", "x-consumer-username": "someone@idp.test"}
+# As an openid-connect plugin says it that takes tokens and sessions.
+KEY = ReplayKey(
+    headers=frozenset({"cookie", "authorization", "access-token", "x-access-token"}),
+    stripped=IDENTITY_HEADERS | {"authorization", "proxy-authorization"},
+    arguments=frozenset({"access_token", "code", "state"}),
+    methods=frozenset({"OPTIONS"}),
+    media=frozenset({"urlencoded"}),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """The whole listener after a change."""
+    """An Envoy and what it is asked.
+
+    policy   `none`: no plugin; `asked`: each request is asked about; `remembered`: a yes is
+    """
 
     name: str
-    change: Change
+    change: Change = lambda _: None
+    policy: str = "none"
+    headers: tuple[str, ...] = ()
 
 
 def _without(*filters: str) -> Change:
@@ -74,15 +95,37 @@ def _cleared(*fields: str) -> Change:
 
 def _routes_cleared(*fields: str) -> Change:
     def change(manager: hcm.HttpConnectionManager) -> None:
-        for field in fields:
-            manager.route_config.ClearField(field)
+        for place in (manager.route_config, *manager.route_config.virtual_hosts):
+            for field in fields:
+                place.ClearField(field)
 
     return change
 
 
-def _unretried(manager: hcm.HttpConnectionManager) -> None:
+def _hosts_cleared(*fields: str) -> Change:
+    def change(manager: hcm.HttpConnectionManager) -> None:
+        for host in manager.route_config.virtual_hosts:
+            for field in fields:
+                host.ClearField(field)
+
+    return change
+
+
+def _without_idle_limit(manager: hcm.HttpConnectionManager) -> None:
     for host in manager.route_config.virtual_hosts:
-        host.ClearField("retry_policy")
+        host.retry_policy.ClearField("per_try_idle_timeout")
+
+
+def _without_tree(manager: hcm.HttpConnectionManager) -> None:
+    for host in manager.route_config.virtual_hosts:
+        host.ClearField("matcher")
+        _to_upstream(host.routes.add())
+
+
+def _to_upstream(route: object) -> None:
+    route.match.prefix = "/"  # type: ignore[attr-defined]
+    route.route.cluster = "upstream"  # type: ignore[attr-defined]
+    route.route.timeout.FromSeconds(0)  # type: ignore[attr-defined]
 
 
 def _without_dynamic_statistics(manager: hcm.HttpConnectionManager) -> None:
@@ -104,52 +147,121 @@ def _plain(manager: hcm.HttpConnectionManager) -> None:
     manager.http_filters.add(name=names.ROUTER).typed_config.CopyFrom(packed(Router()))
 
 
-VARIANTS = (
+BEARER = (f"authorization: Bearer {TOKEN}",)
+COOKIE = (f"cookie: session={SEALED}{TOKEN}",)
+KINDS = (
     Variant("a plain Envoy", _plain),
-    Variant("all of it", lambda _: None),
-    Variant("without the access log", _cleared("access_log")),
-    Variant("without what is done on arrival", _cleared("early_header_mutation_extensions")),
-    Variant("without the guard of hosts and paths", _without(names.GUARD)),
-    Variant("without the host's port taken off", _without(names.HOST)),
-    Variant("without trailers taken off", _without(names.TRAILERS)),
-    Variant("without the filters that ask", _without(*ASKING)),
-    Variant("without the cookies' filter", _without(names.COOKIES)),
-    Variant("without headers for the upstream", _routes_cleared("request_headers_to_add")),
-    Variant("without headers for the client", _routes_cleared("response_headers_to_add")),
-    Variant("without retries", _unretried),
-    Variant("without Envoy's numbers by status", _without_dynamic_statistics),
-    Variant("without timeouts", _cleared("request_headers_timeout", "stream_idle_timeout")),
+    Variant("no plugin"),
+    Variant("a plain Envoy, given a token of 900 bytes", _plain, headers=BEARER),
+    Variant("no plugin, given the token", headers=BEARER),
+    Variant("the token, its yes given again", policy="remembered", headers=BEARER),
+    Variant("the token, asked about", policy="asked", headers=BEARER),
+    Variant("a plain Envoy, given a cookie of 900 bytes", _plain, headers=COOKIE),
+    Variant("no plugin, given the cookie of a session", headers=COOKIE),
+    Variant("the session, its yes given again", policy="remembered", headers=COOKIE),
+)
+PIECES = (
+    Variant("the access log", _cleared("access_log")),
+    Variant("what is done on arrival", _cleared("early_header_mutation_extensions")),
+    Variant("the guard of hosts and paths", _without(names.GUARD)),
+    Variant("the filter for cookies", _without(names.COOKIES)),
+    Variant(
+        "headers for the upstream",
+        _routes_cleared("request_headers_to_add", "request_headers_to_remove"),
+    ),
+    Variant(
+        "headers for the client",
+        _routes_cleared("response_headers_to_add", "response_headers_to_remove"),
+    ),
+    Variant("the tree of routes", _without_tree),
+    Variant("retries, the limit for a silent upstream included", _hosts_cleared("retry_policy")),
+    Variant("of these the limit", _without_idle_limit),
+    Variant("the limit for a slow head", _cleared("request_headers_timeout")),
+    Variant("the path made normal", _cleared("normalize_path", "merge_slashes")),
+    Variant("Envoy's numbers by status (a plain Envoy has them)", _without_dynamic_statistics),
 )
 
 
-def configuration(port: int, upstream: int, change: Change) -> dict[str, object]:
-    """A whole bootstrap, nothing of which comes over xDS."""
-    cluster = ir.Cluster("upstream", "127.0.0.1", upstream, 60_000, 60_000)
-    match = ir.RouteMatch(
-        hosts=(ir.HostMatch("api.example"),), path=ir.PathMatch("prefix", "/open")
-    )
-    forward = ir.Forward("upstream", "/", True, f"127.0.0.1:{upstream}", 60_000, 5)
-    route = ir.Route("route/0", match, forward, "route-id", "open", "service-id", "upstream")
-    gateway = ir.Gateway(
-        listeners=(ir.Listener("proxy", "127.0.0.1", port),), routes=(route,), clusters=(cluster,)
-    )
-    resources = gateway_resources(gateway, EnvoySettings(access_log_path="/dev/null"))
-    extensions = {name: each.content for name, each in resources.extensions.items()}
-    result = Bootstrap()
-    for each in resources.clusters.values():
-        each.content.Unpack(result.static_resources.clusters.add())
-    listener = result.static_resources.listeners.add()
-    next(iter(resources.listeners.values())).content.Unpack(listener)
-    _inline(listener, next(iter(resources.routes.values())).content, extensions, change)
-    document: dict[str, object] = MessageToDict(result, preserving_proto_field_name=True)
-    common = bootstrap(
-        node_id="bench", xds_socket=Path("none"), policy_socket=Path("none"), admin_socket=Path("-")
-    )
-    clusters = [*common["static_resources"]["clusters"], *_list(document, "clusters")]
-    return {
-        "layered_runtime": common["layered_runtime"],
-        "static_resources": {"clusters": clusters, "listeners": _list(document, "listeners")},
-    }
+class Bench:
+    """Where everything runs: a folder, an upstream, and the stand-in for the policy service."""
+
+    def __init__(self, folder: Path, upstream: int) -> None:
+        self.folder = folder
+        self.upstream = upstream
+        self.socket = folder / "policy.sock"
+        self.revocations = folder / "revocations"
+        begin_revocations(self.revocations, os.urandom)
+        self._number = 0
+
+    def answer(self, asked: Asked) -> Verdict:
+        """Yes, and remember it."""
+        removed = tuple(name for name, _ in asked.headers if name == "cookie")
+        text = grant_text(int(time.time()) + 3600, ("00ab",), removed, UPSTREAM_HEADERS.items())
+        gone = [("x-envoy-auth-headers-to-remove", name) for name in removed]
+        return allow(*UPSTREAM_HEADERS.items(), *gone, (GRANT, text), (GRANTED, "1"))
+
+    async def serve(self) -> None:
+        """The stand-in, for ever."""
+        double = PolicyDouble(decide=self.answer)
+        server = await asyncio.start_unix_server(double.serve, self.socket, limit=1 << 20)
+        await server.serve_forever()
+
+    def cost(self, variant: Variant) -> float:
+        """Instructions per request. Raises NotCounted."""
+        self._number += 1
+        folder = self.folder / str(self._number)
+        folder.mkdir()
+        (port,) = free_ports(1)
+        path = folder / "envoy.json"
+        path.write_text(json.dumps(self._configuration(port, variant)))
+        command = [envoy_binary(), "-c", path, "--concurrency", "1", "--use-dynamic-base-id"]
+        lines = ["GET /open HTTP/1.1", "host: api.example", "user-agent: bench", *variant.headers]
+        head = "\r\n".join([*lines, "", ""]).encode()
+        return count([*command, "--log-level", "error"], port, head, folder)
+
+    def _configuration(self, port: int, variant: Variant) -> dict[str, object]:
+        """A whole bootstrap, nothing of which comes over xDS."""
+        settings = EnvoySettings(
+            access_log_path="/dev/null", revocations_path=str(self.revocations)
+        )
+        resources = gateway_resources(self._gateway(port, variant), settings)
+        extensions = {name: each.content for name, each in resources.extensions.items()}
+        result = Bootstrap()
+        for each in resources.clusters.values():
+            each.content.Unpack(result.static_resources.clusters.add())
+        listener = result.static_resources.listeners.add()
+        next(iter(resources.listeners.values())).content.Unpack(listener)
+        table = next(iter(resources.routes.values())).content
+        _inline(listener, table, extensions, variant.change)
+        document: dict[str, object] = MessageToDict(result, preserving_proto_field_name=True)
+        nowhere = Path("none")
+        common = bootstrap(
+            node_id="bench", xds_socket=nowhere, policy_socket=self.socket, admin_socket=nowhere
+        )
+        clusters = [*common["static_resources"]["clusters"], *_list(document, "clusters")]
+        return {
+            "layered_runtime": common["layered_runtime"],
+            "static_resources": {"clusters": clusters, "listeners": _list(document, "listeners")},
+        }
+
+    def _gateway(self, port: int, variant: Variant) -> ir.Gateway:
+        cluster = ir.Cluster("upstream", "127.0.0.1", self.upstream, 60_000, 60_000)
+        match = ir.RouteMatch(
+            hosts=(ir.HostMatch("api.example"),), path=ir.PathMatch("prefix", "/open")
+        )
+        forward = ir.Forward("upstream", "/", True, f"127.0.0.1:{self.upstream}", 60_000, 5)
+        route = ir.Route("route/0", match, forward, "route-id", "open", "service-id", "upstream")
+        if variant.policy != "none":
+            replay = KEY if variant.policy == "remembered" else None
+            route = replace(route, policy_id="0" * 32, replay=replay)
+        return ir.Gateway(
+            listeners=(ir.Listener("proxy", "127.0.0.1", port),),
+            routes=(route,),
+            clusters=(cluster,),
+            upstream_headers=frozenset(UPSTREAM_HEADERS),
+            guarded_headers=KEY.headers | KEY.stripped,
+            cookies=frozenset({ir.GatewayCookie("session", (SEALED,), ("session2",))}),
+        )
 
 
 def _list(document: dict[str, object], name: str) -> list[object]:
@@ -167,61 +279,62 @@ def _inline(
     network.typed_config.Unpack(manager)
     manager.ClearField("rds")
     routes = RouteConfiguration()
-    table.Unpack(routes)
+    table.Unpack(routes)  # type: ignore[attr-defined]
     manager.route_config.CopyFrom(routes)
     for each in manager.http_filters:
         if each.HasField("config_discovery"):
             each.ClearField("config_discovery")
-            content = extensions[each.name]
             extension = TypedExtensionConfig()
-            content.Unpack(extension)
+            extensions[each.name].Unpack(extension)  # type: ignore[attr-defined]
             each.typed_config.CopyFrom(extension.typed_config)
     change(manager)
     network.typed_config.CopyFrom(packed(manager))
 
 
 @contextlib.contextmanager
-def envoy(folder: Path, upstream: int, change: Change) -> Iterator[Running]:
-    """An Envoy of one worker."""
-    (port,) = free_ports(1)
-    folder.mkdir()
-    path = folder / "envoy.json"
-    path.write_text(json.dumps(configuration(port, upstream, change)))
-    command = [envoy_binary(), "-c", path, "--concurrency", "1", "--use-dynamic-base-id"]
-    with running([*command, "--log-level", "error"], port, folder) as started:
-        yield started
-
-
-def main() -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description="What each piece of our listener costs.")
-    parser.add_argument("--rounds", type=int, default=10)
-    options = parser.parse_args()
-    console = Console()
+def ready() -> Iterator[Bench]:
+    """A bench in a folder of its own."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pieces-")))
         (folder / "upstream").mkdir()
         upstream = stack.enter_context(contestants.upstream(folder / "upstream"))
-        costs: dict[str, list[float]] = {each.name: [] for each in VARIANTS}
-        status = stack.enter_context(console.status("measuring"))
-        for number in range(1, options.rounds + 1):
-            status.update(f"round {number} of {options.rounds}")
-            for each in VARIANTS:
-                name = f"{number}-{re.sub(r'[^a-z]', '_', each.name)}"
-                with envoy(folder / name, upstream.port, each.change) as started:
-                    measure(started, "/open", [""], 1, folder)
-                    cost = measure(started, "/open", [""], 1, folder)
-                costs[each.name].append(cost.cpu_us)
-    table = Table(title="CPU time of the proxy per request, the median of all rounds")
-    for heading in ("", "µs", "least", "of a plain Envoy", "the piece, µs"):
-        table.add_column(heading, justify="right" if heading else "left")
-    middle = {name: statistics.median(each) for name, each in costs.items()}
-    plain, whole = (middle[each.name] for each in VARIANTS[:2])
-    for name, cost in middle.items():
-        piece = f"{whole - cost:.1f}" if name.startswith("without") else ""
-        least = f"{min(costs[name]):.1f}"
-        table.add_row(name, f"{cost:.1f}", least, f"{cost / plain:.2f}", piece)
-    Console().print(table)
+        bench = Bench(folder, upstream.port)
+        threading.Thread(target=lambda: asyncio.run(bench.serve()), daemon=True).start()
+        time.sleep(1)  # revocations are read once a second, the first time in the next
+        yield bench
+
+
+def main() -> int:
+    """Count and print."""
+    console = Console()
+    if not is_possible():
+        console.print("not installed: valgrind")
+        return 2
+    kinds = Table(title="Instructions of the proxy for a request")
+    for heading in ("", "instructions", "of a plain Envoy"):
+        kinds.add_column(heading, justify="right" if heading else "left")
+    pieces = Table(title="What a piece adds to a request without a plugin")
+    for heading in ("", "instructions", "% of a plain Envoy"):
+        pieces.add_column(heading, justify="right" if heading else "left")
+    with ready() as bench, console.status("counting") as status:
+
+        def cost(variant: Variant) -> float:
+            status.update(f"counting: {variant.name}")
+            return bench.cost(variant)
+
+        try:
+            costs = {each.name: cost(each) for each in KINDS}
+            plain, whole = (costs[each.name] for each in KINDS[:2])
+            for name, instructions in costs.items():
+                kinds.add_row(name, f"{instructions:,.0f}", f"{instructions / plain:.2f}")
+            for each in PIECES:
+                piece = whole - cost(each)
+                pieces.add_row(each.name, f"{piece:,.0f}", f"{100 * piece / plain:.1f}")
+        except NotCounted as problem:
+            console.print(f"nothing counted: {problem}")
+            return 1
+    console.print(kinds)
+    console.print(pieces)
     return 0
 
 

@@ -25,7 +25,7 @@ from rich.table import Table
 
 from e2e.envoy.conftest import Node
 from scopegate.envoy.settings import EnvoySettings
-from scopegate.ir.replay import GRANT, ReplayKey, grant_text
+from scopegate.ir.replay import GRANT, GRANTED, ReplayKey, grant_text
 from scopegate.session.revocation_file import begin_revocations
 from support.envoy_process import running_envoy
 from support.policy_double import allow, running_policy
@@ -55,7 +55,7 @@ async def resident_mib(credentials: int, token_of: Callable[[int], str]) -> floa
             until_s = int(time.time()) + 3600
             user = ("x-user", "somebody")
             policy.decide = lambda _: allow(
-                user, (GRANT, grant_text(until_s, ["cafe"], [], [user]))
+                user, (GRANT, grant_text(until_s, ["cafe"], [], [user])), (GRANTED, "1")
             )
             numbers = iter(range(credentials))
 

@@ -125,7 +125,7 @@ async def everybody(
             found.append(Contestant(name, running, path, lines))
 
         ours, admin = stack.enter_context(start.scopegate(at("scopegate")))
-        await _configure(admin, places)
+        await configure(admin, places)
         await add(ONE_ROUTE, ours, "/open", ANYONE)
         await add("Scopegate, bearer", ours, "/bearer", tokens)
         await add("Scopegate, session", ours, "/session")
@@ -140,14 +140,14 @@ async def everybody(
         )
         if routes:
             many, admin = stack.enter_context(start.scopegate(at("scopegate-many")))
-            await _configure(admin, places)
+            await configure(admin, places)
             await _load(admin, places, routes, tell)
-            hosts = [f"host: h{number}.example" for number in range(HOSTS)]
+            hosts = [f"Host: h{number}.example" for number in range(HOSTS)]
             await add(MANY_ROUTES, many, "/r0", hosts)
         asking, admin = stack.enter_context(
             start.scopegate(at("scopegate-asking"), replay_limit_s="0")
         )
-        await _configure(admin, places)
+        await configure(admin, places)
         await add("Scopegate, bearer asked", asking, "/bearer", tokens)
         await add("Scopegate, session asked", asking, "/session")
         apache = stack.enter_context(start.apache(at("apache"), places))
@@ -164,7 +164,7 @@ async def everybody(
         yield found
 
 
-async def _configure(admin: str, places: start.Places) -> None:
+async def configure(admin: str, places: start.Places) -> None:
     """An open route, one for bearer tokens and one for sessions."""
     client = {
         "issuer": places.issuer,
