@@ -1,6 +1,6 @@
 """What revocations cost a request whose yes is given again.
 
-    PYTHONPATH=tests .venv/bin/python bench/revocations.py [--rounds 15] [--per-second 100]
+    PYTHONPATH=tests .venv/bin/python -m bench.revocations [--rounds 15] [--per-second 100]
 
 A gateway with remembered tokens under load, in turns without revocations and with so many written
 a second (of sessions that it does not know, as when people log out elsewhere). The proxy reads them
