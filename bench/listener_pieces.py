@@ -119,13 +119,10 @@ def _without_idle_limit(manager: hcm.HttpConnectionManager) -> None:
 def _without_tree(manager: hcm.HttpConnectionManager) -> None:
     for host in manager.route_config.virtual_hosts:
         host.ClearField("matcher")
-        _to_upstream(host.routes.add())
-
-
-def _to_upstream(route: object) -> None:
-    route.match.prefix = "/"  # type: ignore[attr-defined]
-    route.route.cluster = "upstream"  # type: ignore[attr-defined]
-    route.route.timeout.FromSeconds(0)  # type: ignore[attr-defined]
+        route = host.routes.add()
+        route.match.prefix = "/"
+        route.route.cluster = "upstream"
+        route.route.timeout.FromSeconds(0)
 
 
 def _without_dynamic_statistics(manager: hcm.HttpConnectionManager) -> None:

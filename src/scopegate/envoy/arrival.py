@@ -19,7 +19,7 @@ from scopegate.ir import gateway as ir
 
 # Servers that hand headers on as variables (CGI and its kin) take `_` for `-`, some of them every
 # character that is no letter and no digit.
-_SEPARATOR = "[^a-z0-9]"
+SEPARATOR = "[^a-z0-9]"
 # What a client must never say: our own words, Envoy's orders to itself, identities, where the
 # request came from (X-Forwarded-For alone stays, our word is appended to it), another path than
 # the one that was decided about. `-` stands for any separator.
@@ -40,7 +40,7 @@ _NAMES = "|".join(
 # Every header of every request is held against this: most differ in their first character.
 STRIPPED_HEADERS = "|".join(
     (
-        f"x-(?:{_NAMES})".replace("-", _SEPARATOR),
+        f"x-(?:{_NAMES})".replace("-", SEPARATOR),
         # In its own spelling it is ours by then.
         "x[^a-z0-9-]kong[^a-z0-9]request[^a-z0-9]id",
         "x-kong(?:[^a-z0-9-]request[^a-z0-9]|-request[^a-z0-9-])id",

@@ -51,26 +51,26 @@ def answer_header_is_not(name: str, value: str) -> Message:
 
 
 def _is_not(where: Message, value: str) -> Message:
-    predicate = Matcher.MatcherList.Predicate
-    found = predicate.SinglePredicate(
-        input=XdsExtension(name="header", typed_config=packed(where)),
-        value_match=XdsStringMatcher(exact=value),
-    )
-    differs: Message = predicate(not_matcher=predicate(single_predicate=found))
+    found = _text(where, XdsStringMatcher(exact=value))
+    differs: Message = Matcher.MatcherList.Predicate(not_matcher=found)
     return differs
+
+
+def _text(where: Message, wanted: XdsStringMatcher) -> Message:
+    predicate = Matcher.MatcherList.Predicate
+    found: Message = predicate(
+        single_predicate=predicate.SinglePredicate(
+            input=XdsExtension(name="header", typed_config=packed(where)), value_match=wanted
+        )
+    )
+    return found
 
 
 def header_fits(name: str, pattern: str) -> Message:
     """A header whose whole value matches (RE2); one that is absent does not."""
-    where = HttpRequestHeaderMatchInput(header_name=name)
     fits = RegexMatcher(regex=pattern, google_re2=RegexMatcher.GoogleRE2())
-    predicate = Matcher.MatcherList.Predicate
-    found = predicate.SinglePredicate(
-        input=XdsExtension(name="header", typed_config=packed(where)),
-        value_match=XdsStringMatcher(safe_regex=fits),
-    )
-    result: Message = predicate(single_predicate=found)
-    return result
+    where = HttpRequestHeaderMatchInput(header_name=name)
+    return _text(where, XdsStringMatcher(safe_regex=fits))
 
 
 def all_of(*conditions: Message) -> Message:
@@ -84,15 +84,7 @@ def header_lacks(name: str, texts: Collection[str]) -> Message | None:
     """A header that holds none of these, or is absent; None: every request's does."""
     predicate = Matcher.MatcherList.Predicate
     where = HttpRequestHeaderMatchInput(header_name=name)
-    found = [
-        predicate(
-            single_predicate=predicate.SinglePredicate(
-                input=XdsExtension(name="header", typed_config=packed(where)),
-                value_match=XdsStringMatcher(contains=text),
-            )
-        )
-        for text in texts
-    ]
+    found = [_text(where, XdsStringMatcher(contains=text)) for text in texts]
     if not found:
         return None
     some = found[0]

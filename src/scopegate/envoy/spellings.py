@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation
 from envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import (
@@ -19,12 +20,11 @@ from envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import
 from envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import Mutations
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 
-from scopegate.envoy.arrival import STRIPPED_HEADERS
+from scopegate.envoy.arrival import SEPARATOR, STRIPPED_HEADERS
 from scopegate.envoy.route_matches import regex
 
 _LETTER = re.compile("[a-z0-9]")
 _GONE = re.compile(STRIPPED_HEADERS)
-_ANY = "[^a-z0-9]"
 
 
 def no_other_spellings(names: Iterable[str]) -> HeaderMutationFilter:
@@ -37,6 +37,7 @@ def no_other_spellings(names: Iterable[str]) -> HeaderMutationFilter:
     return HeaderMutationFilter(mutations=Mutations(request_mutations=[removal]))
 
 
+@lru_cache(maxsize=4096)  # every entry of the table asks about the same few
 def arrives(name: str) -> bool:
     """Whether a client's header of this name, lower case, is still there behind arrival."""
     return _GONE.fullmatch(name) is None
@@ -48,6 +49,6 @@ def other_spellings(name: str) -> Iterator[str]:
         return
     signs = [place for place, sign in enumerate(name) if not _LETTER.fullmatch(sign)]
     for place in signs:
-        rest = "".join(each if _LETTER.fullmatch(each) else _ANY for each in name[place + 1 :])
+        rest = "".join(each if _LETTER.fullmatch(each) else SEPARATOR for each in name[place + 1 :])
         # RE2 says `not` of one character only.
         yield f"{re.escape(name[:place])}[^a-z0-9{re.escape(name[place])}]{rest}"

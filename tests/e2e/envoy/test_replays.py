@@ -17,6 +17,7 @@ from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.replay import GRANT, GRANTED, ReplayKey, grant_text
 from scopegate.session.revocation_file import RevocationFile, begin_revocations
 from support.policy_double import Asked, Verdict, allow
+from support.replay_key import KEY
 
 from .conftest import Node
 
@@ -28,14 +29,6 @@ ENVOY = {
         revocations_path=str(REVOCATIONS), replay_limit_entries=50, replay_limit_bytes=200_000
     )
 }
-KEY = ReplayKey(
-    headers=frozenset({"access-token"}),
-    stripped=frozenset({"x-user", "x-group"}),
-    arguments=frozenset({"access_token"}),
-    methods=frozenset({"OPTIONS"}),
-    media=frozenset({"urlencoded"}),
-    suffixes=frozenset({"/logout"}),
-)
 TOKENS = itertools.count(1)
 TAG = "00ab00ab"
 MARK = (GRANTED, "1")

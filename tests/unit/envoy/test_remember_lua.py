@@ -8,20 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scopegate.ir.replay import GRANT, GRANTED, ReplayKey, grant_text, text_id
+from scopegate.ir.replay import GRANT, GRANTED, grant_text, text_id
 from support.lua_script import LuaScript, Ran
+from support.replay_key import KEY
 
 ANSWERS, MINE = "envoy.filters.http.ext_authz", "scopegate.remember"
 NOW_S = 1_800_000_000
 POLICY = "p" * 32
-KEY = ReplayKey(
-    headers=frozenset({"access-token"}),
-    stripped=frozenset({"x-user", "x-group"}),
-    arguments=frozenset({"access_token"}),
-    methods=frozenset({"OPTIONS"}),
-    media=frozenset({"urlencoded"}),
-    suffixes=frozenset({"/logout"}),
-)
 EPOCHS = ("0123456789abcdef\n", "fedcba9876543210\n")
 Headers = list[tuple[str, str]]
 TOKEN: Headers = [("authorization", "Bearer t")]
