@@ -47,7 +47,7 @@ def allow(*headers: tuple[str, str]) -> Verdict:
     return Verdict(headers=[(dialogue.DECIDED, yes), *headers])
 
 
-UNDECIDED = Verdict(headers=[])
+UNDECIDED = Verdict(headers=[(dialogue.DECIDED, dialogue.WITH_BODY)])
 Decide = Callable[[Asked], Verdict | Awaitable[Verdict]]
 
 

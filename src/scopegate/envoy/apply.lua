@@ -4,12 +4,10 @@
 -- Nothing gets past this filter that was not decided: that is asked first, and every fault below
 -- ends in a refusal. The headers of the answer are described in ir/policy_dialogue.py.
 
-local DECIDED = "x-scopegate-decided"
-
--- Where the asking filters put the answer; see ANSWERS in names.py.
+-- What clients send under this name is gone on arrival.
 local function is_decided(handle)
-  local said = handle:streamInfo():dynamicMetadata():get("envoy.filters.http.ext_authz")
-  return said ~= nil and (said[DECIDED] == "1" or said[DECIDED] == "2")
+  local decided = handle:headers():get("x-scopegate-decided")
+  return decided == "1" or decided == "2"
 end
 
 local function take(headers, name)

@@ -7,16 +7,10 @@ from collections.abc import Collection
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
 from envoy.extensions.filters.common.matcher.action.v3.skip_action_pb2 import SkipFilter
-from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import (
-    DynamicMetadataInput,
-)
-from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Metadata
 from envoy.type.matcher.v3.http_inputs_pb2 import (
     HttpRequestHeaderMatchInput,
     HttpResponseHeaderMatchInput,
 )
-from envoy.type.matcher.v3.string_pb2 import StringMatcher
-from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from google.protobuf.message import Message
 from xds.core.v3.extension_pb2 import TypedExtensionConfig as XdsExtension
 from xds.type.matcher.v3.matcher_pb2 import Matcher
@@ -26,18 +20,9 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher as XdsStringMatcher
 from scopegate.envoy.messages import packed
 
 
-def metadata_is(namespace: str, key: str, value: str) -> Message:
-    """What an earlier filter noted of the request."""
-    where = DynamicMetadataInput(filter=namespace, path=[DynamicMetadataInput.PathSegment(key=key)])
-    wanted = Metadata(value=ValueMatcher(string_match=StringMatcher(exact=value)))
-    predicate = Matcher.MatcherList.Predicate
-    found: Message = predicate(
-        single_predicate=predicate.SinglePredicate(
-            input=XdsExtension(name="metadata", typed_config=packed(where)),
-            custom_match=XdsExtension(name="is", typed_config=packed(wanted)),
-        )
-    )
-    return found
+def header_is(name: str, value: str) -> Message:
+    """A header with this value, once."""
+    return _text(HttpRequestHeaderMatchInput(header_name=name), XdsStringMatcher(exact=value))
 
 
 def header_is_not(name: str, value: str) -> Message:

@@ -48,9 +48,9 @@ from scopegate.envoy import names
 from scopegate.envoy.answers import set_header
 from scopegate.envoy.conditional import (
     answer_header_is_not,
+    header_is,
     header_is_not,
     header_lacks,
-    metadata_is,
     unless,
 )
 from scopegate.envoy.messages import duration, packed
@@ -78,14 +78,12 @@ def _other_than(beginnings: Collection[str]) -> str:
     return f"(?:{'|'.join(options)})"
 
 
-_DECIDED = f"[{dialogue.YES}{dialogue.YES_CHANGED}]"
-
 # Headers of an answer for the client.
 _NOT_OURS = "(?i)" + _other_than(("x-scopegate-", "x-envoy-"))
 
 # What Envoy itself put among the client's headers.
 _NOT_THE_CLIENTS = (
-    *(names.PROTOCOL, names.SNI),
+    *(names.PROTOCOL, names.SNI, dialogue.DECIDED),
     *("x-envoy-external-address", "x-forwarded-path", "x-forwarded-port", "x-forwarded-proto"),
 )
 
@@ -103,6 +101,7 @@ def extensions(gateway: Gateway, settings: EnvoySettings) -> list[TypedExtension
     """The filters that ECDS hands out, by name."""
     head = _ask(gateway, settings, dialogue.HEAD_PHASE)
     body = _ask(gateway, settings, dialogue.BODY_PHASE)
+    body.filter_enabled_metadata.CopyFrom(_is_wanted_with_body())
     body.with_request_body.CopyFrom(
         BufferSettings(max_request_bytes=settings.body_limit_bytes, allow_partial_message=True)
     )
@@ -127,7 +126,7 @@ def extensions(gateway: Gateway, settings: EnvoySettings) -> list[TypedExtension
     filters = {
         names.SPELLINGS: no_other_spellings(gateway.guarded_headers),
         names.REMEMBER: unless(_has_no_grant(), remember),
-        names.ASK: head,
+        names.ASK: unless(_is_plain_yes(), head),
         names.ASK_BODY: body,
         names.APPLY: unless(_is_plain_yes(), apply),
         names.COOKIES: unless(_has_no_mark(gateway.cookies), cookies),
@@ -144,7 +143,7 @@ def extension_types() -> Mapping[str, str]:
     kinds = {
         names.SPELLINGS: HeaderMutationFilter.DESCRIPTOR.full_name,
         names.REMEMBER: conditional,
-        names.ASK: authz,
+        names.ASK: conditional,
         names.ASK_BODY: authz,
         names.APPLY: conditional,
         names.COOKIES: conditional,
@@ -164,7 +163,7 @@ def switched_off() -> Any:
 
 def _is_plain_yes() -> Message:
     """Decided, by the policy service or by what was remembered, and nothing is left to apply."""
-    return metadata_is(names.ANSWERS, dialogue.DECIDED, dialogue.YES)
+    return header_is(dialogue.DECIDED, dialogue.YES)
 
 
 def _has_no_grant() -> Message:
@@ -187,7 +186,9 @@ def _replay_limits(settings: EnvoySettings) -> str:
 
 
 def _source(name: str) -> str:
-    return files("scopegate.envoy").joinpath(name).read_text(encoding="utf-8")
+    """A script, to be interpreted (ADR 41)."""
+    text = files("scopegate.envoy").joinpath(name).read_text(encoding="utf-8")
+    return f"jit.off()\n\n{text}"
 
 
 def _lua_table(cookies: Iterable[GatewayCookie]) -> str:
@@ -258,20 +259,24 @@ def debug_headers() -> ExtensionWithMatcher:
     return unless(header_is_not("kong-debug", "1"), headers)
 
 
+def _is_wanted_with_body() -> MetadataMatcher:
+    """The first question was answered, and another is wanted. To look at a note costs less than to
+    pass a filter over by a header."""
+    return MetadataMatcher(
+        filter=names.ANSWERS,
+        path=[MetadataMatcher.PathSegment(key=dialogue.DECIDED)],
+        value=ValueMatcher(string_match=StringMatcher(exact=dialogue.WITH_BODY)),
+    )
+
+
 def _ask(gateway: Gateway, settings: EnvoySettings, phase: str) -> ExtAuthz:
-    """Ask unless it is decided: the answer to the first question switches off the second."""
-    to_upstream = sorted(gateway.upstream_headers) + list(dialogue.APPLIED)
+    """A question. What nobody has asked is not decided, and goes no further than `apply.lua`."""
+    to_upstream = [*sorted(gateway.upstream_headers), dialogue.DECIDED, *dialogue.APPLIED]
     to_client = sorted(gateway.downstream_headers | {"cache-control", "set-cookie", GRANTED})
     added = _SUBSTITUTIONS | {dialogue.PHASE: phase}
     return ExtAuthz(
         stat_prefix=phase,
         status_on_error=HttpStatus(code=503),
-        filter_enabled_metadata=MetadataMatcher(
-            filter=names.ANSWERS,
-            path=[MetadataMatcher.PathSegment(key=dialogue.DECIDED)],
-            value=ValueMatcher(string_match=StringMatcher(safe_regex=regex(_DECIDED))),
-            invert=True,
-        ),
         allowed_headers=ListStringMatcher(patterns=[StringMatcher(safe_regex=regex(".*"))]),
         disallowed_headers=_exactly(_NOT_THE_CLIENTS),
         http_service=HttpService(

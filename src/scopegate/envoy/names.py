@@ -18,7 +18,7 @@ POLICY_CLUSTER = "scopegate.policy"
 CONTROL_CLUSTER = "scopegate.control"
 
 ANSWERS = "envoy.filters.http.ext_authz"
-"""Namespace in which the asking filters put what was decided: filters that ECDS hands out write
+"""Namespace in which the asking filters note what was answered: filters that ECDS hands out write
 under the name of their kind, not their own (seen in 1.40)."""
 
 NO_ROUTE = "no-route"

@@ -301,6 +301,7 @@ local function replay(headers, grant, recipe)
   for position, name in ipairs(grant.names) do
     headers:replace(name, grant.values[position])
   end
+  headers:add(DECIDED, YES) -- what a client sent under this name is gone on arrival
 end
 
 local function on_request(handle)
@@ -314,11 +315,10 @@ local function on_request(handle)
   end
   local slot, key = key_of(recipe, headers)
   local grant = slot and find(slot, key)
-  local said = slot and handle:streamInfo():dynamicMetadata()
   if grant and now_s < grant.till_s then
     replay(headers, grant, recipe)
-    said:set(ANSWERS, DECIDED, YES)
   elseif slot then
+    local said = handle:streamInfo():dynamicMetadata()
     said:set(MINE, "slot", slot)
     said:set(MINE, "key", key)
   end

@@ -188,6 +188,8 @@ def _host(
         host.typed_per_filter_config[names.HOST].CopyFrom(host_without_port())
     if is_open:
         switch_off(host)
+    else:
+        host.request_headers_to_remove.extend((dialogue.DECIDED, *dialogue.APPLIED))
     matcher = _tree(places, _NO_ROUTE[is_open])
     content = wire.field(
         RouteConfiguration,
@@ -264,7 +266,6 @@ def _head(gateway: ir.Gateway, guard: RBACPerRoute, settings: EnvoySettings) -> 
         request_headers_to_remove=[
             names.PROTOCOL,
             names.SNI,
-            *dialogue.APPLIED,
             # Of the hop before, and servers with CGI would take it for their own proxy.
             "proxy",
             "x-envoy-external-address",

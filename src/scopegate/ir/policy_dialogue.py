@@ -4,11 +4,11 @@ The question carries the client's method, path and headers, and ours: PHASE, POL
 label, see `ir/route_label.py`; UTF-8), CLIENT_IP, SCHEME, REQUEST_ID.
 What clients send under such names is gone long before (`envoy/arrival.py`).
 
-An answer 200 lets the request go on when it has DECIDED; without it Envoy asks again with the body.
-`YES` goes on at once, `YES_CHANGED` after `apply.lua`. GRANT and GRANTED (`ir/replay.py`) let
-Envoy give the same yes again. It may carry the headers for the upstream and the client that the
-gateway names, `set-cookie` and `cache-control` for the client, REMOVE (names, joined by commas),
-and what `apply.lua` does:
+An answer 200 lets the request go on by what DECIDED says: `YES` at once, `YES_CHANGED` after
+`apply.lua`; `WITH_BODY` lets Envoy ask again with the body, and without any nothing goes on. GRANT
+and GRANTED (`ir/replay.py`) let Envoy give the same yes again. It may carry the headers for the
+upstream and the client that the gateway names, `set-cookie` and `cache-control` for the client,
+REMOVE (names, joined by commas), and what `apply.lua` does:
 
     TARGET     path and query for the upstream, as the client would have sent them
     METHOD     for the upstream
@@ -34,7 +34,9 @@ REQUEST_ID = "x-request-id"
 BODY_IS_CUT = "x-envoy-auth-partial-body"
 """Envoy's own word: `true` when the body was too long to be buffered."""
 
-DECIDED, YES, YES_CHANGED = "x-scopegate-decided", "1", "2"
+DECIDED, WITH_BODY, YES, YES_CHANGED = "x-scopegate-decided", "0", "1", "2"
+"""Envoy puts it into the request, where the filters look for it, and takes it away at the end."""
+
 TARGET = "x-scopegate-target"
 METHOD = "x-scopegate-method"
 BODY, DROP = "x-scopegate-body", "drop"

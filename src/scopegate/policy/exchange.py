@@ -32,9 +32,9 @@ _KNOWN_NAMES = {
 WireHeader = tuple[bytes, bytes]
 
 _NO_BODY: WireHeader = (b"content-length", b"0")
-_YES, _YES_CHANGED = (
-    (dialogue.DECIDED.encode("ascii"), yes.encode("ascii"))
-    for yes in (dialogue.YES, dialogue.YES_CHANGED)
+_WITH_BODY, _YES, _YES_CHANGED = (
+    (dialogue.DECIDED.encode("ascii"), word.encode("ascii"))
+    for word in (dialogue.WITH_BODY, dialogue.YES, dialogue.YES_CHANGED)
 )
 
 
@@ -119,8 +119,8 @@ def _body_state(phase: str, own: Mapping[str, str]) -> Body:
 
 
 def undecided() -> Answer:
-    """`Ask again with the body`: without the mark `decided` Envoy's second filter asks."""
-    return Answer(200, (_NO_BODY,))
+    """`Ask again with the body`: Envoy's second filter does."""
+    return Answer(200, (_NO_BODY, _WITH_BODY))
 
 
 def let_through(outcome: Continue, grant: str | None = None) -> Answer:

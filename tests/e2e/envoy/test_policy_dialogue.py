@@ -171,6 +171,15 @@ async def test_neither_phase_decided_means_no(guarded: Node):
     assert guarded.upstream.received == []
 
 
+async def test_a_yes_that_does_not_say_so_is_none_and_nobody_is_asked_again(guarded: Node):
+    guarded.policy.decide = lambda asked: Verdict(headers=[])
+    reply = await guarded.ask("/guarded", method="POST", headers=[FORM], body=b"a=1")
+    assert reply.status == 503
+    assert json.loads(reply.body)["reason"] == "policy_undecided"
+    assert [asked.one("x-scopegate-phase") for asked in guarded.policy.asked] == ["head"]
+    assert guarded.upstream.received == []
+
+
 async def test_only_the_exact_word_decides(guarded: Node):
     for value in ("0", "true", "11", ""):
         guarded.policy.decide = lambda asked, value=value: Verdict(
@@ -197,6 +206,23 @@ async def test_a_client_cannot_decide_for_itself(guarded: Node):
     assert guarded.upstream.received == []
 
 
+@pytest.mark.parametrize("value", ["1", "2", "0"])
+async def test_no_spelling_of_the_mark_decides(guarded: Node, value: str):
+    guarded.policy.decide = lambda asked: Verdict(403)
+    for name in ("x-scopegate-decided", "X-Scopegate-Decided", "X_SCOPEGATE_DECIDED"):
+        for forged in (
+            [(name, value)],
+            [(name, value), (name, value)],
+            [("Connection", f"keep-alive, {name}"), (name, value)],
+        ):
+            reply = await guarded.ask("/guarded", method="POST", headers=[FORM, *forged], body=b"a")
+            assert reply.status == 403
+            asked = guarded.policy.asked.pop()
+            assert asked.one("x-scopegate-phase") == "head"
+            assert name.lower() not in dict(asked.headers)
+    assert guarded.upstream.received == []
+
+
 async def test_the_second_question_has_the_body_and_the_upstream_gets_it_too(guarded: Node):
     guarded.policy.decide = needs_body
     reply = await guarded.ask("/guarded", method="POST", headers=[FORM], body=b"token=t")
@@ -204,6 +230,7 @@ async def test_the_second_question_has_the_body_and_the_upstream_gets_it_too(gua
     head, body = guarded.policy.asked
     assert (head.body, body.body) == (b"", b"token=t")
     assert body.one("x-envoy-auth-partial-body") == "false"
+    assert body.one("x-scopegate-decided") is None  # the answer to the first
     assert guarded.upstream.last.body == b"token=t"
 
 

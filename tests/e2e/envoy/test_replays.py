@@ -16,7 +16,7 @@ import pytest_asyncio
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.replay import GRANT, GRANTED, ReplayKey, grant_text
 from scopegate.session.revocation_file import RevocationFile, begin_revocations
-from support.policy_double import Asked, Verdict, allow
+from support.policy_double import UNDECIDED, Asked, Verdict, allow
 from support.replay_key import KEY
 
 from .conftest import Node
@@ -204,7 +204,7 @@ async def test_only_a_yes_is_given_again(guarded: Node):
 
 async def test_a_yes_after_the_body_was_read_is_not_given_again(guarded: Node):
     def needs_body(asked: Asked) -> Verdict:
-        return granted() if asked.one("x-scopegate-phase") == "body" else Verdict(headers=[])
+        return granted() if asked.one("x-scopegate-phase") == "body" else UNDECIDED
 
     guarded.policy.decide = needs_body
     request = {"headers": [("Authorization", "Bearer body")], "method": "POST", "body": b"{}"}

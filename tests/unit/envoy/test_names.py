@@ -22,9 +22,8 @@ def test_apply_does_all_that_the_policy_service_may_say_and_takes_it_away() -> N
 
 
 def test_apply_looks_for_the_decision_where_the_asking_filters_put_it() -> None:
-    assert f'dynamicMetadata():get("{names.ANSWERS}")' in APPLY
-    assert f'said[DECIDED] == "{dialogue.YES}"' in APPLY
-    assert f'local DECIDED = "{dialogue.DECIDED}"' in APPLY
+    assert f'headers():get("{dialogue.DECIDED}")' in APPLY
+    assert f'decided == "{dialogue.YES}" or decided == "{dialogue.YES_CHANGED}"' in APPLY
 
 
 def test_apply_knows_the_other_words() -> None:
