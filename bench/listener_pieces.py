@@ -68,12 +68,14 @@ class Variant:
     """An Envoy and what it is asked.
 
     policy   `none`: no plugin; `asked`: each request is asked about; `remembered`: a yes is
+    others   so many routes more, on a hundred hosts and a tenth as many services
     """
 
     name: str
     change: Change = lambda _: None
     policy: str = "none"
     headers: tuple[str, ...] = ()
+    others: int = 0
 
 
 def _without(*filters: str) -> Change:
@@ -121,7 +123,7 @@ def _without_tree(manager: hcm.HttpConnectionManager) -> None:
         host.ClearField("matcher")
         route = host.routes.add()
         route.match.prefix = "/"
-        route.route.cluster = "upstream"
+        route.route.cluster = "s0"
         route.route.timeout.FromSeconds(0)
 
 
@@ -140,7 +142,7 @@ def _plain(manager: hcm.HttpConnectionManager) -> None:
     host = manager.route_config.virtual_hosts.add(name="all", domains=["*"])
     route = host.routes.add()
     route.match.prefix = "/"
-    route.route.cluster = "upstream"
+    route.route.cluster = "s0"
     manager.http_filters.add(name=names.ROUTER).typed_config.CopyFrom(packed(Router()))
 
 
@@ -149,6 +151,7 @@ COOKIE = (f"cookie: session={SEALED}{TOKEN}",)
 KINDS = (
     Variant("a plain Envoy", _plain),
     Variant("no plugin"),
+    Variant("no plugin, one of 10,000 routes", others=9_999),
     Variant("a plain Envoy, given a token of 900 bytes", _plain, headers=BEARER),
     Variant("no plugin, given the token", headers=BEARER),
     Variant("the token, its yes given again", policy="remembered", headers=BEARER),
@@ -242,23 +245,31 @@ class Bench:
         }
 
     def _gateway(self, port: int, variant: Variant) -> ir.Gateway:
-        cluster = ir.Cluster("upstream", "127.0.0.1", self.upstream, 60_000, 60_000)
-        match = ir.RouteMatch(
-            hosts=(ir.HostMatch("api.example"),), path=ir.PathMatch("prefix", "/open")
-        )
-        forward = ir.Forward("upstream", "/", True, f"127.0.0.1:{self.upstream}", 60_000, 5)
-        route = ir.Route("route/0", match, forward, "route-id", "open", "service-id", "upstream")
+        services = max(1, variant.others // 10)
+        routes = [self._route(0, "api.example", "/open", 0)]
+        for number in range(1, variant.others + 1):
+            host, path = f"h{number % 100}.example", f"/r{number}"
+            routes.append(self._route(number, host, path, number % services))
         if variant.policy != "none":
             replay = KEY if variant.policy == "remembered" else None
-            route = replace(route, policy_id="0" * 32, replay=replay)
+            routes[0] = replace(routes[0], policy_id="0" * 32, replay=replay)
         return ir.Gateway(
             listeners=(ir.Listener("proxy", "127.0.0.1", port),),
-            routes=(route,),
-            clusters=(cluster,),
+            routes=tuple(routes),
+            clusters=tuple(map(self._cluster, range(services))),
             upstream_headers=frozenset(UPSTREAM_HEADERS),
             guarded_headers=KEY.headers | KEY.stripped,
             cookies=frozenset({ir.GatewayCookie("session", (SEALED,), ("session2",))}),
         )
+
+    def _cluster(self, number: int) -> ir.Cluster:
+        return ir.Cluster(f"s{number}", "127.0.0.1", self.upstream, 60_000, 60_000)
+
+    def _route(self, number: int, host: str, path: str, service: int) -> ir.Route:
+        match = ir.RouteMatch(hosts=(ir.HostMatch(host),), path=ir.PathMatch("prefix", path))
+        forward = ir.Forward(f"s{service}", "/", True, f"127.0.0.1:{self.upstream}", 60_000, 5)
+        ids = (f"route-{number}", f"r{number}", f"service-{service}", f"s{service}")
+        return ir.Route(f"route/{number}", match, forward, *ids)
 
 
 def _list(document: dict[str, object], name: str) -> list[object]:

@@ -118,23 +118,30 @@ def nginx_with_lua(folder: Path, places: Places, libraries: Path) -> Iterator[Ru
         yield started
 
 
+def _virtual_host(domain: str, service: int) -> dict[str, object]:
+    route = {"match": {"prefix": "/"}, "route": {"cluster": f"s{service}"}}
+    return {"name": domain, "domains": [domain], "routes": [route]}
+
+
+def _cluster(number: int, places: Places) -> dict[str, object]:
+    endpoint = {"endpoint": {"address": _socket_address(_port(places.upstream))}}
+    endpoints = [{"lb_endpoints": [endpoint]}]
+    assignment = {"cluster_name": f"s{number}", "endpoints": endpoints}
+    return {"name": f"s{number}", "type": "STATIC", "load_assignment": assignment}
+
+
 @contextlib.contextmanager
-def envoy(folder: Path, places: Places) -> Iterator[Running]:
-    """Envoy as a plain proxy, one worker."""
+def envoy(folder: Path, places: Places, *, hosts: int = 0, services: int = 1) -> Iterator[Running]:
+    """Envoy as a plain proxy, one worker: of one service, or also of so many, a part of them on
+    hosts of their own (`h0.example` …)."""
     (port,) = free_ports(1)
+    virtual_hosts = [_virtual_host("*", 0)]
+    virtual_hosts += [_virtual_host(f"h{number}.example", number) for number in range(hosts)]
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network."
         "http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "plain",
-        "route_config": {
-            "virtual_hosts": [
-                {
-                    "name": "all",
-                    "domains": ["*"],
-                    "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "upstream"}}],
-                }
-            ]
-        },
+        "route_config": {"virtual_hosts": virtual_hosts},
         "http_filters": [
             {
                 "name": "envoy.filters.http.router",
@@ -145,26 +152,13 @@ def envoy(folder: Path, places: Places) -> Iterator[Running]:
         ],
     }
     network = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
-    cluster = {
-        "name": "upstream",
-        "type": "STATIC",
-        "load_assignment": {
-            "cluster_name": "upstream",
-            "endpoints": [
-                {
-                    "lb_endpoints": [
-                        {"endpoint": {"address": _socket_address(_port(places.upstream))}}
-                    ]
-                }
-            ],
-        },
-    }
+    clusters = [_cluster(number, places) for number in range(services)]
     listener = {
         "name": "proxy",
         "address": _socket_address(port),
         "filter_chains": [{"filters": network}],
     }
-    config = {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
+    config = {"static_resources": {"listeners": [listener], "clusters": clusters}}
     path = folder / "envoy.json"
     path.write_text(json.dumps(config))
     command = [envoy_binary(), "-c", path, "--concurrency", "1", "--use-dynamic-base-id"]
