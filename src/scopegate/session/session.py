@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, cast
 
+from scopegate.session.packing import pack, put_together, take_apart, unpack
 from scopegate.session.reasons import SessionReason
 from scopegate.session.sealing import RandomBytes, encode_base64url
 
@@ -22,7 +23,7 @@ RENEWED_GRACE_S = 10
 LATE_ANSWER_S = 60
 """How long an answer with a cookie may be on its way: the upstream says when it goes out."""
 
-_FORMAT = 1
+_FORMAT = 2
 _ID_BYTES = 24
 
 
@@ -34,6 +35,11 @@ class Tokens:
     access_expires_at_s: int | None = None
     id: str | None = field(default=None, repr=False)
     refresh: str | None = field(default=None, repr=False)
+
+    @property
+    def size(self) -> int:
+        """Characters of all tokens."""
+        return sum(len(each or "") for each in (self.access, self.id, self.refresh))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,18 +242,23 @@ def decode_tokens(data: bytes) -> Tokens | None:
 
 
 def encode_session(session: Session) -> bytes:
-    """A session as compact JSON: a format number, then its fields in order."""
+    """A session as packed JSON: a format number, then its fields in order.
+
+    Raises TooLargeToSeal.
+    """
     *plain, tokens = _values(session)
-    return _dump([_FORMAT, *plain, _values(tokens)])
+    apart = [take_apart(each) if isinstance(each, str) else each for each in _values(tokens)]
+    return pack(_dump([_FORMAT, *plain, apart]))
 
 
 def decode_session(data: bytes) -> Session | None:
     """A session that `encode_session` wrote, or None for anything else (another format …)."""
-    values = _load(data)
+    unpacked = unpack(data)
+    values = None if unpacked is None else _load(unpacked)
     if not isinstance(values, list) or len(values) != 1 + len(fields(Session)):
         return None
-    format_number, *plain, token_values = values
-    tokens = _tokens(token_values)
+    format_number, *plain, apart = values
+    tokens = _tokens([put_together(each) for each in apart] if isinstance(apart, list) else apart)
     if format_number != _FORMAT or tokens is None or not _have_types(plain, _SESSION_TYPES):
         return None
     return Session(*[*plain, tokens])

@@ -39,8 +39,8 @@ from scopegate.session.session import (
 )
 
 _MARK_BYTES = 32
-_BYTES_PER_CHARACTER = 3
-"""What a remembered cookie takes: itself, and the tokens in it."""
+_REMEMBERED_BYTES = 2048
+"""What a remembered cookie takes besides itself and its tokens, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class SessionCookie:
         is_unbound = hmac.compare_digest(mark, _mark(session, {}))
         opened = _Opened(session, mark, is_unbound, ring_key, self._ring.is_current(sealed))
         if self._remembered:
-            self._remembered.put(key, opened, len(sealed) * _BYTES_PER_CHARACTER)
+            self._remembered.put(key, opened, _REMEMBERED_BYTES + len(sealed) + session.tokens.size)
         return opened
 
     def save(
@@ -183,8 +183,8 @@ class SessionCookie:
         """
         if session.audience != self._audience:
             raise ValueError(f"audience: {session.audience!r}; this cookie is {self._audience!r}'s")
-        plaintext = _mark(session, bound) + encode_session(session)
         try:
+            plaintext = _mark(session, bound) + encode_session(session)
             sealed = self._ring.seal(
                 plaintext,
                 Purpose.SESSION,
@@ -192,7 +192,7 @@ class SessionCookie:
                 random_bytes=random_bytes,
             )
         except TooLargeToSeal:
-            raise SessionTooLarge(self._settings.name, len(plaintext)) from None
+            raise SessionTooLarge(self._settings.name, session.tokens.size) from None
         return set_chunked(self._settings, sealed, cookie_header, https=https)
 
     def expire(self, cookie_header: str | None, *, https: bool) -> tuple[str, ...]:

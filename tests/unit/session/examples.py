@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from scopegate.session.sealing import KeyRing, RingKey
+from scopegate.session.sealing import KeyRing, RingKey, encode_base64url
 from scopegate.session.session import Session, Tokens, begin_session
 
 NOW_S = 1_800_000_000
@@ -25,6 +25,11 @@ TOKENS = Tokens(
 
 def random_source(seed: int = 1) -> Any:
     return random.Random(seed).randbytes
+
+
+def noise(length: int) -> str:
+    """A token of so many characters that nothing makes shorter by much."""
+    return encode_base64url(random_source()(length))[:length]
 
 
 def ring(root: bytes = ROOT, *former: RingKey) -> KeyRing:

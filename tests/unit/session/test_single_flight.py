@@ -382,7 +382,7 @@ from scopegate.session.single_flight import FlightsUnderWay, FlightTimes, Refres
 from scopegate.session.sqlite_state import SqliteState
 
 folder, takes_s, number = Path(sys.argv[1]), float(sys.argv[3]), sys.argv[4]
-session = decode_session(sys.argv[2].encode())
+session = decode_session(bytes.fromhex(sys.argv[2]))
 
 async def provider():
     with (folder / "asked").open("a") as asked:
@@ -417,7 +417,7 @@ async def start(folder: Path, number: int, takes_s: float) -> asyncio.subprocess
         "-c",
         WORKER,
         str(folder),
-        encode_session(a_session()).decode(),
+        encode_session(a_session()).hex(),
         str(takes_s),
         str(number),
         stdout=asyncio.subprocess.PIPE,
