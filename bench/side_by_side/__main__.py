@@ -36,7 +36,7 @@ HOSTS = 100
 LIFETIMES = Lifetimes(access_token_s=7200, id_token_s=7200)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Contestant:
     """A row of the table. `path` is asked with each of `credentials` in turn.
 
@@ -53,8 +53,9 @@ class Contestant:
         """Of one round. Raises LoadFailed."""
         if self.new is not None:
             return measure(self.running, self.path, self.new(), None, folder)
-        # What was remembered may have run out since the last round.
-        measure(self.running, self.path, self.credentials, None, folder)
+        # What was remembered may have run out since the last round, and so may cookies: a session
+        # in one is written anew once in a while, and browsers take it then.
+        self.credentials = asyncio.run(warm_up(self.running.url + self.path, self.credentials))
         return measure(self.running, self.path, self.credentials, seconds, folder)
 
 
@@ -133,7 +134,7 @@ async def everybody(
             with told_by(running):
                 if lines is None:
                     lines = await sessions(running.url + path, count)
-                await warm_up(running.url + path, lines)
+                lines = await warm_up(running.url + path, lines)
             found.append(Contestant(name, running, path, lines))
 
         ours, admin = stack.enter_context(start.scopegate(at("scopegate")))

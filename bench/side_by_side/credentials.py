@@ -63,12 +63,15 @@ async def sessions(url: str, count: int) -> list[str]:
         return [await one(), *await asyncio.gather(*(one() for _ in range(count - 1)))]
 
 
-async def warm_up(url: str, credentials: Sequence[str]) -> None:
-    """Ask once with each; all must be let through. Raises LoadFailed."""
+async def warm_up(url: str, credentials: Sequence[str]) -> list[str]:
+    """Ask once with each; all must be let through. Raises LoadFailed.
+
+    Returns them with the cookies that were answered, as a browser would go on.
+    """
     turns = asyncio.Semaphore(_PARALLEL)
     async with _http() as http:
 
-        async def ask(line: str) -> int:
+        async def ask(line: str) -> tuple[int, str]:
             name, _, value = line.partition(": ")
             async with (
                 turns,
@@ -77,11 +80,17 @@ async def warm_up(url: str, credentials: Sequence[str]) -> None:
                 ) as answer,
             ):
                 await answer.read()
-                return answer.status
+                if name != "cookie" or "Set-Cookie" not in answer.headers:
+                    return answer.status, line
+                cookies = dict(pair.split("=", 1) for pair in value.split("; "))
+                _take(answer, cookies)
+                return answer.status, f"cookie: {_joined(cookies)}"
 
-        statuses = await asyncio.gather(*map(ask, credentials))
-    if set(statuses) != {200}:
-        raise LoadFailed(f"{url}: answered {sorted(set(statuses))} to credentials that are good")
+        answered = await asyncio.gather(*map(ask, credentials))
+    statuses = {status for status, _ in answered}
+    if statuses != {200}:
+        raise LoadFailed(f"{url}: answered {sorted(statuses)} to credentials that are good")
+    return [line for _, line in answered]
 
 
 def _http() -> aiohttp.ClientSession:
@@ -105,15 +114,19 @@ async def _step(http: aiohttp.ClientSession, url: str, cookies: dict[str, str]) 
     async with http.get(target, headers=headers, allow_redirects=False) as answer:
         if answer.status not in (200, 302, 303):
             raise LoadFailed(f"a login at {target.path} was answered {answer.status}")
-        for line in answer.headers.getall("Set-Cookie", ()):
-            pair, _, attributes = line.partition(";")
-            name, _, value = pair.partition("=")
-            is_over = "max-age=0" in attributes.lower() or "1970" in attributes
-            if value and not is_over:
-                cookies[name] = value
-            else:
-                cookies.pop(name, None)
+        _take(answer, cookies)
         return answer.headers.get("Location", "")
+
+
+def _take(answer: aiohttp.ClientResponse, cookies: dict[str, str]) -> None:
+    for line in answer.headers.getall("Set-Cookie", ()):
+        pair, _, attributes = line.partition(";")
+        name, _, value = pair.partition("=")
+        is_over = "max-age=0" in attributes.lower() or "1970" in attributes
+        if value and not is_over:
+            cookies[name] = value
+        else:
+            cookies.pop(name, None)
 
 
 def _joined(cookies: dict[str, str]) -> str:

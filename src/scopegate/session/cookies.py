@@ -167,13 +167,10 @@ def set_chunked(
     else:
         raise SessionTooLarge(settings.name, len(value))
     chunks[0] = f"{len(chunks)}{chunks[0]}"
+    brought = _names(cookie_header, settings.name)
     return (
         *(f"{name}={chunk}{attributes}" for name, chunk in zip(names, chunks, strict=False)),
-        *(
-            _expired(name, attributes)
-            for name in names[len(chunks) :]
-            if name in _names(cookie_header, settings.name)
-        ),
+        *(_expired(name, attributes) for name in names[len(chunks) :] if name in brought),
     )
 
 
