@@ -209,7 +209,7 @@ def test_tokens_come_back_byte_for_byte(
     assert decode_session(encode_session(session)) == session
 
 
-def test_a_session_takes_less_than_half_of_its_tokens() -> None:
+def test_a_session_takes_far_less_than_its_tokens() -> None:
     claims = {
         "iss": "https://idp.example/realms/kong",
         "sub": "a19dd50b-6411-5015-a2f1-eec22dc8dcd2",
