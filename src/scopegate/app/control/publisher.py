@@ -35,8 +35,8 @@ PUSH_LIMIT_S = 5.0
 """How long a write waits for the proxy before it is answered `pending`."""
 
 CROWD, CROWD_PATIENCE_S = 4, 0.1
-"""While more writes than this wait at once, each of them waits no longer than so, and is answered
-`pending`: who loads thousands of routes does not wait for each of them (ADR 39)."""
+"""While more writes than this wait at once, or came since, a write waits no longer than so, and is
+answered `pending`: who loads thousands of routes does not wait for each of them (ADR 39)."""
 
 RETRY_S = 1.0
 
@@ -84,6 +84,7 @@ class Publisher:
         self._waiting: list[asyncio.Future[PublishResult]] = []
         self._in_round: list[asyncio.Future[PublishResult]] = []
         self._callers = 0
+        self._came = 0
         self._ending = False
         self._compiled: tuple[Finding, ...] = ()
         self._sent: _Published | None = None
@@ -116,10 +117,13 @@ class Publisher:
         self._waiting.append(waiter)
         self._wanted.set()
         self._callers += 1
+        self._came += 1
+        number = self._came
         try:
             while not waiter.done():
                 await asyncio.wait({waiter}, timeout=CROWD_PATIENCE_S)
-                if not waiter.done() and self._callers > CROWD:
+                in_sight = max(self._callers, self._came - number)
+                if not waiter.done() and in_sight > CROWD:
                     return _CROWDED
             return waiter.result()
         finally:

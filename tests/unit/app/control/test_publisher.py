@@ -220,3 +220,27 @@ async def test_in_a_crowd_nobody_waits_long(proxy: Proxy, monkeypatch: pytest.Mo
     assert {task.result().state for task in done} == {"pending"}
     slow.set()
     assert {(await task).state for task in patient} == {"live"}
+
+
+@pytest.mark.parametrize(("others", "state"), [(CROWD, "live"), (CROWD + 1, "pending")])
+async def test_a_crowd_that_comes_one_by_one_is_one(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch, others: int, state: str
+) -> None:
+    monkeypatch.setattr("scopegate.app.control.publisher.CROWD_PATIENCE_S", 0.01)
+    await proxy.change("/a", LIVE)
+    slow = asyncio.Event()
+
+    async def publish(*_: object) -> PublishOutcome:
+        await slow.wait()
+        return LIVE
+
+    monkeypatch.setattr(proxy, "publish", publish)
+    first = asyncio.create_task(proxy.publisher.publish())
+    await asyncio.sleep(0)
+    for _ in range(others):
+        other = asyncio.create_task(proxy.publisher.publish())
+        await asyncio.sleep(0)
+        other.cancel()
+    await asyncio.wait({first}, timeout=0.1)
+    slow.set()
+    assert (await first).state == state
