@@ -27,18 +27,19 @@ def header_is(name: str, value: str) -> Message:
 
 def header_is_not(name: str, value: str) -> Message:
     """A header that says something else, or is absent."""
-    return _is_not(HttpRequestHeaderMatchInput(header_name=name), value)
-
-
-def answer_header_is_not(name: str, value: str) -> Message:
-    """The same of an answer. The request is never passed over, it comes before that is known."""
-    return _is_not(HttpResponseHeaderMatchInput(header_name=name), value)
-
-
-def _is_not(where: Message, value: str) -> Message:
-    found = _text(where, XdsStringMatcher(exact=value))
+    found = header_is(name, value)
     differs: Message = Matcher.MatcherList.Predicate(not_matcher=found)
     return differs
+
+
+def answer_header_is_absent(name: str) -> Message:
+    """No such header in the answer. The request is never passed over, it comes before that is
+    known."""
+    where = HttpResponseHeaderMatchInput(header_name=name)
+    anything = RegexMatcher(regex=".*", google_re2=RegexMatcher.GoogleRE2())
+    found = _text(where, XdsStringMatcher(safe_regex=anything))
+    absent: Message = Matcher.MatcherList.Predicate(not_matcher=found)
+    return absent
 
 
 def _text(where: Message, wanted: XdsStringMatcher) -> Message:

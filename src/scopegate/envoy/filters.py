@@ -47,7 +47,7 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 from scopegate.envoy import names
 from scopegate.envoy.answers import set_header
 from scopegate.envoy.conditional import (
-    answer_header_is_not,
+    answer_header_is_absent,
     header_is,
     header_is_not,
     header_lacks,
@@ -168,7 +168,7 @@ def _is_plain_yes() -> Message:
 
 def _has_no_grant() -> Message:
     """Nothing of this answer is to be remembered: its headers need no look at."""
-    return answer_header_is_not(GRANTED, "1")
+    return answer_header_is_absent(GRANTED)
 
 
 def _has_no_mark(cookies: Iterable[GatewayCookie]) -> Message | None:

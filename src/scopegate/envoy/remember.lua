@@ -19,7 +19,7 @@ local GRANT, GRANTED, MINE = "x-scopegate-grant", "x-scopegate-granted", "scopeg
 local QUERY_LIMIT_BYTES = 4096
 local RECIPES_LIMIT = 10000
 local EPOCH_BYTES = 17 -- the first line of REVOCATIONS, its end included
-local REVOKED_KEPT_S = 60 -- longer than a decision takes that began before the revocation
+local REVOKED_KEPT_S = 60 -- an answer that comes later is not remembered
 
 -- ---------------------------------------------------------------------------- the table
 -- Two generations: when the young one is full, the old one goes. A generation is
@@ -158,6 +158,8 @@ local function recipe_of_text(text)
     media = list_of(part.media),
     slots = {},
   }
+  local names = set_of(part.key)
+  assert(names.authorization and names.cookie, "a key without the credentials")
   recipe.asks_methods, recipe.asks_arguments = next(recipe.methods), next(recipe.arguments)
   for position = 0, #recipe.names do
     recipe.slots[position] = text .. " " .. position
@@ -318,9 +320,8 @@ local function on_request(handle)
   if grant and now_s < grant.till_s then
     replay(headers, grant, recipe)
   elseif slot then
-    local said = handle:streamInfo():dynamicMetadata()
-    said:set(MINE, "slot", slot)
-    said:set(MINE, "key", key)
+    local asked = { slot = slot, key = key, at_s = now_s, epoch = epoch }
+    handle:streamInfo():dynamicMetadata():set(MINE, "asked", asked)
   end
 end
 
@@ -329,13 +330,16 @@ local function on_response(handle)
   handle:headers():remove(GRANTED)
   local said = handle:streamInfo():dynamicMetadata()
   local mine = said:get(MINE)
-  if not mine then
+  local asked = mine and mine.asked
+  -- What was revoked since it was asked must still be known: not after a minute, nor in another
+  -- epoch. Answers may take long.
+  if not asked or asked.epoch ~= epoch or os.time() - asked.at_s >= REVOKED_KEPT_S then
     return
   end
   local answer = said:get(ANSWERS)
   -- Envoy notes the headers of a refusal, too.
   if answer and answer[DECIDED] == YES and answer[GRANT] then
-    remember(mine.slot, mine.key, answer[GRANT])
+    remember(asked.slot, asked.key, answer[GRANT])
   end
 end
 

@@ -28,6 +28,8 @@ GRANTED = "x-scopegate-granted"
 out: only answers that have it are looked at on their way back."""
 
 _ODD = re.compile("[^a-z0-9]")
+# What may stand in a list: a blank or a comma would cut it short.
+_WORD = re.compile("[!-+\\x2d-~]+")
 _PLAIN = re.compile("[A-Za-z0-9/._~-]+")
 IN_EVERY_KEY = frozenset({"authorization", "cookie"})
 NONE = "-"
@@ -47,6 +49,8 @@ class ReplayKey:
     methods     requests with these are asked about
     suffixes    requests whose path ends so are asked about; each is plain (`is_plain_suffix`)
     media       requests whose Content-Type holds one of these, lower case, are asked about
+
+    Raises ValueError for a name that is no word (`is_word`), but for an argument's.
     """
 
     headers: frozenset[str]
@@ -55,6 +59,11 @@ class ReplayKey:
     methods: frozenset[str] = frozenset()
     media: frozenset[str] = frozenset()
     suffixes: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        for words in (self.headers, self.stripped, self.methods, self.media, self.suffixes):
+            if odd := [word for word in words if not is_word(word)]:
+                raise ValueError(f"cannot stand in a route's `replay`: {odd[0]!r}")
 
     def joined(self, other: ReplayKey) -> ReplayKey:
         """What both look at."""
@@ -80,6 +89,11 @@ class ReplayKey:
             "suffixes": sorted(self.suffixes),
         }
         return " ".join(f"{name}={','.join(words)}" for name, words in parts.items())
+
+
+def is_word(text: str) -> bool:
+    """Whether a name can stand in a route's `replay`, which is a list of words."""
+    return _WORD.fullmatch(text) is not None
 
 
 def is_plain_suffix(text: str) -> bool:

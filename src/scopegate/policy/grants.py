@@ -7,6 +7,10 @@ from collections.abc import Callable
 from scopegate.ir.replay import IN_EVERY_KEY, grant_text
 from scopegate.plugins.access import Body, Continue, Request
 
+ANSWER_LIMIT_BYTES = 48 * 1024
+"""Of headers that are set and their grant, which says them once more: Envoy takes no answer of
+60 KiB and more, and asked each time is better than refused."""
+
 
 class Grants:
     """Writes grants that last `limit_s` seconds at most; 0: none at all."""
@@ -37,7 +41,7 @@ class Grants:
         if until_s <= now_s:
             return None
         set_names = {name for name, _ in outcome.set_headers}
-        return grant_text(
+        text = grant_text(
             until_s,
             lasting.tags,
             [name for name in outcome.remove_headers if name not in set_names],
@@ -47,6 +51,8 @@ class Grants:
                 if not (name in IN_EVERY_KEY and _is_the_same(request.header(name), value))
             ],
         )
+        set_bytes = sum(len(name) + len(value.encode()) for name, value in outcome.set_headers)
+        return text if len(text.encode()) + set_bytes <= ANSWER_LIMIT_BYTES else None
 
 
 def _is_the_same(brought: str | None, value: str) -> bool:

@@ -7,6 +7,7 @@ that no disk holds up the proxy. Read by `envoy/remember.lua`; docs/adr/0035.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ def begin_revocations(path: Path, random_bytes: RandomBytes) -> None:
     path.unlink(missing_ok=True)
     handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
     try:
-        os.write(handle, _epoch(random_bytes))
+        _write(handle, _epoch(random_bytes))
     finally:
         os.close(handle)
 
@@ -60,13 +61,22 @@ class RevocationFile:
             if os.fstat(handle).st_size > self._size_limit_bytes:
                 os.ftruncate(handle, 0)
                 text = _epoch(self._random_bytes) + text
-            os.write(handle, text)
+            _write(handle, text)
         finally:
             os.close(handle)
 
     def close(self) -> None:
         """Nothing more is written."""
         self._disk.leave()
+
+
+def _write(handle: int, text: bytes) -> None:
+    """All of it or nothing. Raises OSError: a memory that is nearly full takes a part."""
+    size = os.fstat(handle).st_size
+    written = os.write(handle, text)
+    if written < len(text):
+        os.ftruncate(handle, size)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _epoch(random_bytes: RandomBytes) -> bytes:

@@ -56,6 +56,7 @@ async def guarded(node: Node) -> AsyncIterator[Node]:
     await node.serve(
         node.protected("/guarded", replay=KEY),
         node.protected("/twin", replay=KEY),
+        node.protected("/slow", replay=KEY),
         node.route("/other", policy_id=other, replay=KEY),
         node.protected("/asked"),
         upstream_headers=frozenset({"x-user", "cookie", "authorization"}),
@@ -333,6 +334,32 @@ async def test_values_do_not_run_into_one_another(guarded: Node, token: tuple[st
         {"headers": [(name, value + "a"), ("Cookie", "=1")]},
     ]
     assert await asked_times(guarded, *others) == 4
+
+
+@pytest.mark.parametrize("value", ["1", "x"])
+async def test_a_mark_of_the_upstream_beside_ours_changes_nothing(
+    guarded: Node, token: tuple[str, str], value: str
+):
+    guarded.upstream.response_headers = [(GRANTED, value)]
+    for _ in range(2):
+        reply = await guarded.ask("/guarded", headers=[token])
+        assert (reply.status, reply.all(GRANTED)) == (200, [])
+    assert len(guarded.policy.asked) == 1
+
+
+@pytest.mark.parametrize("anew", [False, True])
+async def test_an_answer_into_another_epoch_is_not_remembered(
+    guarded: Node, token: tuple[str, str], anew: bool
+):
+    guarded.policy.decide = lambda asked: granted(("x-user", "alice"))
+    slow = asyncio.create_task(guarded.ask("/slow/2.5", headers=[token]))
+    await asyncio.sleep(0.2)
+    if anew:
+        begin_revocations(REVOCATIONS, os.urandom)
+    await asyncio.sleep(1.1)
+    await guarded.ask("/guarded")
+    assert (await slow).status == 200
+    assert await asked_times(guarded, {"headers": [token]}) == int(anew)
 
 
 async def test_a_grant_from_outside_is_none(guarded: Node, token: tuple[str, str]):

@@ -211,3 +211,44 @@ def test_a_fault_lets_the_request_be_asked(memory: Memory) -> None:
     ran = memory.script.request([(":method", "GET")], {"id": "x", "replay": "key=cookie"})
     assert "cannot be given again" in ran.logged[0]
     assert ran.noted == {}
+
+
+@pytest.mark.parametrize(("took_s", "is_kept"), [(59, True), (60, False), (130, False)])
+def test_an_answer_that_comes_late_is_not_remembered(
+    memory: Memory, took_s: int, is_kept: bool
+) -> None:
+    asked = memory.ask(TOKEN)
+    memory.at(NOW_S + took_s)
+    memory.answer(asked, grant_text(NOW_S + 300, ("00ab",), (), ()))
+    assert was_given(memory.ask(TOKEN)) == is_kept
+
+
+def test_what_was_revoked_before_a_late_answer_stays_revoked(memory: Memory) -> None:
+    asked = memory.ask(TOKEN)
+    memory.file.write_text(EPOCHS[0] + "00ab\n")
+    for second in range(1, 130):
+        memory.at(NOW_S + second)
+        memory.ask([("cookie", "another")])
+    memory.answer(asked, grant_text(NOW_S + 300, ("00ab",), (), ()))
+    assert not was_given(memory.ask(TOKEN))
+
+
+def test_an_answer_from_another_epoch_is_not_remembered(memory: Memory) -> None:
+    asked = memory.ask(TOKEN)
+    memory.file.write_text(EPOCHS[0] + "00ab\n")
+    memory.at(NOW_S + 1)
+    memory.ask([("cookie", "another")])
+    memory.file.write_text(EPOCHS[1])
+    memory.at(NOW_S + 2)
+    memory.ask([("cookie", "another")])
+    memory.answer(asked, grant_text(NOW_S + 300, ("00ab",), (), ()))
+    assert not was_given(memory.ask(TOKEN))
+
+
+def test_a_key_that_is_cut_short_is_a_fault_and_means_asking(memory: Memory) -> None:
+    for text in (f"policy={POLICY} key=access-token", f"policy={POLICY} key=a, cookie"):
+        asked = memory.script.request(
+            [(":method", "GET"), (":path", "/")], {"id": text, "replay": text}
+        )
+        assert len(asked.logged) == 1
+        assert (asked.noted, asked.all("x-scopegate-decided")) == ({}, [])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from scopegate.plugins.access import Body, Continue, Lasting, Request
-from scopegate.policy.grants import Grants
+from scopegate.policy.grants import ANSWER_LIMIT_BYTES, Grants
 
 NOW_S = 1_800_000_000.5
 REQUEST = Request(
@@ -78,3 +78,14 @@ def test_a_credential_that_goes_on_as_it_came_is_not_said_twice():
 def test_headers_for_the_client_are_not_in_it():
     outcome = replace(YES, response_headers=(("set-cookie", "session=secret"),))
     assert grant(outcome) == "1800000010 cafe - ."
+
+
+def test_what_said_twice_would_be_too_much_for_envoy_is_not_granted():
+    def of(size: int) -> str | None:
+        return grant(replace(YES, set_headers=(("x-mail", "m" * size),)))
+
+    assert of(ANSWER_LIMIT_BYTES // 2 - 100) is not None
+    assert of(ANSWER_LIMIT_BYTES // 2) is None
+    cookie = "c" * ANSWER_LIMIT_BYTES
+    same = replace(REQUEST, headers=(("cookie", cookie),))
+    assert grant(replace(YES, set_headers=(("cookie", cookie),)), same) is None

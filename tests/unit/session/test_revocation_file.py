@@ -88,3 +88,18 @@ async def test_processes_write_whole_lines_and_lose_none(path: Path) -> None:
     assert [await writer.wait() for writer in writers] == [0, 0, 0]
     _, *tags = lines(path)
     assert sorted(tags) == sorted(f"{d * 8}{n:08x}" for d in "abc" for n in range(200))
+
+
+async def test_a_line_that_is_written_in_part_is_none_and_the_caller_hears_of_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, before = RevocationFile(path, os.urandom), path.read_text()
+    write = os.write
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda handle, text: write(handle, text[:10]))
+        with pytest.raises(SharedStateUnavailable, match="No space left"):
+            await file.publish(["b" * 32])
+    assert path.read_text() == before
+    await file.publish(["c" * 32])
+    assert lines(path)[1:] == ["c" * 32]
+    file.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scopegate.ir.replay import ReplayKey, is_plain_suffix
+from scopegate.ir.replay import ReplayKey, is_plain_suffix, is_word
 from scopegate.plugins.openid_connect.bearer import BearerPlaces, Place
 from scopegate.plugins.openid_connect.clients import Clients
 from scopegate.plugins.openid_connect.credentials import RefreshTokenPlaces
@@ -30,7 +30,8 @@ def replay_key(config: Mapping[str, Any]) -> ReplayKey | None:
     """What of a request the plugin looks at before it says yes; None: it must be asked each time.
 
     None where the client's address counts, where tokens are checked anew at each use (`reverify`),
-    where clocks are told to the upstream, and where the client is told something.
+    where clocks are told to the upstream, where the client is told something, and where a name
+    that may be a header's is no word (an argument's may be anything, and shares its field).
     """
     bound = config["session_bind"] or ()
     session_headers = config["session_request_headers"] or ()
@@ -43,6 +44,9 @@ def replay_key(config: Mapping[str, Any]) -> ReplayKey | None:
     ):
         return None
     places = list(_places(config))
+    headers = {"cookie", *_named(places, "header"), *(_BOUND[name] for name in bound)}
+    if not all(map(is_word, headers)):
+        return None
     logout = Logout.from_config(config)
     is_login = "authorization_code" in config["auth_methods"]
     arguments = _named(places, "query") | (CALLBACK_ARGUMENTS if is_login else frozenset())
@@ -58,7 +62,7 @@ def replay_key(config: Mapping[str, Any]) -> ReplayKey | None:
     if logout.body_argument or len(Clients.from_config(config).all) > 1:
         media |= {"urlencoded", "json"}
     return ReplayKey(
-        headers=frozenset({"cookie", *_named(places, "header"), *(_BOUND[name] for name in bound)}),
+        headers=frozenset(headers),
         stripped=HeaderRules.from_config(config, "upstream").names
         | IDENTITY_HEADERS
         | {session_header(item) for item in session_headers}

@@ -87,3 +87,19 @@ def test_the_text_for_envoy_holds_names_only():
     assert [name for name, _ in parts] == [
         *("policy", "key", "stripped", "arguments", "methods", "media", "suffixes")
     ]
+
+
+@pytest.mark.parametrize("name", ["client id", "a,b", "größe", "a\u00a0b"])
+def test_a_name_that_is_no_header_s_means_asking_each_time(name: str):
+    two = {"client_id": ["a", "b"], "client_secret": ["c", "d"]}
+    assert replay_key(configured(**two, client_arg=name)) is None
+    refresh = {"auth_methods": ["session", "refresh_token"], "refresh_token_param_name": name}
+    assert replay_key(configured(**refresh)) is None
+    assert key(**refresh, refresh_token_param_type=["query"]).arguments >= {name}
+
+
+@pytest.mark.parametrize("part", ["headers", "stripped", "methods", "media", "suffixes"])
+@pytest.mark.parametrize("word", ["a b", "a,b", "", "a\nb", "é"])
+def test_no_word_can_cut_a_list_short(part: str, word: str):
+    with pytest.raises(ValueError, match="cannot stand"):
+        ReplayKey(**{"headers": frozenset({"cookie"}), part: frozenset({word})})
