@@ -7,6 +7,7 @@ path).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,10 @@ from typing import Literal
 from scopegate.envoy.ambiguous_paths import REST_DOTS
 from scopegate.ir.gateway import RESERVED, Forward, PathMatch
 from scopegate.ir.matching import prefix_pattern
+
+
+# A pattern that finds less than it could (an escaped `?` behind a repetition looks like one, too).
+_LAZY = re.compile(r"[*+?}]\?|\(\?[a-zA-Z-]*U")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +90,12 @@ def _in_place_of_match(path: PathMatch, base: str) -> list[Joining]:
     usual = Joining("all", _rewrite(f"^{start}{REST_DOTS}?/?", f"{stem}/"))
     if not stem or (path.kind == "prefix" and path.value.endswith("/")):
         return [usual]
-    # Nothing left: the base path, with a slash at its end only when the request had one.
+    if path.kind == "regex" and _LAZY.search(path.value):
+        return [usual]  # that all of the path could be found does not say that it is
+    # Nothing left: the base path, with a slash at its end only when the request had one. To its end,
+    # since of alternatives (`de|de-at`) the first is found, and the rest would run into the base.
     ends = "[^?]*[^/?]" if base.endswith("/") else "/|[^?]*[^/?]"
-    exact = _rewrite(f"^{start}", stem)
+    exact = _rewrite(f"^{start}$", stem)
     return [Joining("whole", exact, ends if path.kind == "regex" else ""), usual]
 
 

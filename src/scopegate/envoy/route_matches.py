@@ -20,6 +20,10 @@ PORT = "x-forwarded-port"
 """The listener's port: set on arrival, for hosts with a port and for the upstream."""
 
 
+MIXED_SPELLINGS_LIMIT = 4
+"""Of header names with a `-` in one route, that each may come in either spelling; where there are
+more they come all with `-` or all with `_`, since each would double the route's entries."""
+
 _FOLLOWS = {"slash": "/", "dot": "./", "dots": "../"}
 
 
@@ -30,7 +34,7 @@ def envoy_matches(match: ir.RouteMatch) -> Iterator[RouteMatch]:
     alternatives = [
         _hosts(match.hosts),
         _snis(match.snis),
-        *(_header(header) for header in match.headers),
+        *_headers(match.headers),
     ]
     for chosen in product(*alternatives):
         result = RouteMatch(
@@ -161,6 +165,16 @@ def _snis(snis: tuple[str, ...]) -> list[list[HeaderMatcher]]:
         return [[]]
     alternatives = "|".join(_wildcard(sni) for sni in snis)
     return [[header_regex(names.SNI, rf"(?i)(?:{alternatives})\.?")], [over("http")]]
+
+
+def _headers(headers: Sequence[ir.HeaderMatch]) -> list[list[list[HeaderMatcher]]]:
+    """The alternatives of each; of all together, where they would be too many."""
+    one_by_one = [_header(header) for header in headers]
+    several = [each for each in one_by_one if len(each) > 1]
+    if len(several) <= MIXED_SPELLINGS_LIMIT:
+        return one_by_one
+    spellings = [[one for each in one_by_one for one in each[place]] for place in (0, -1)]
+    return [spellings]
 
 
 def _header(header: ir.HeaderMatch) -> list[list[HeaderMatcher]]:

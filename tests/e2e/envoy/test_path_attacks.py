@@ -297,3 +297,26 @@ async def test_no_spelling_leaves_the_base_path_of_a_stripped_prefix(node: Node)
             outside = {path for path in readings(seen) if not path.startswith("/base")}
             assert not outside, f"{target} went on as {seen}"
     assert went_on > 30
+
+
+@pytest.mark.parametrize(
+    ("base", "pattern", "target", "seen"),
+    [
+        ("/tenant1", "/app/.*?", "/app/23/secret", "/tenant1/23/secret"),
+        ("/tenant1", "/(?U)app/.*", "/app/23/secret", "/tenant1/23/secret"),
+        ("/base/", r"/v\d+?", "/v12", "/base/2"),
+        ("/base", r"/v\d{1,3}?", "/v12", "/base/2"),
+        ("/base", "/ab??", "/ab?q=1", "/base/b?q=1"),
+        # Kong takes the first alternative and goes to /site/-at; ours is no other service's either.
+        ("/site", "/(de|de-at)", "/de-at", "/site"),
+        ("/site", "/(de|de-at)", "/de", "/site"),
+        ("/site", "/(de|de-at)", "/de/x?q=1", "/site/x?q=1"),
+        ("/site/", "/(de|de-at)", "/de-at/", "/site/-at/"),
+    ],
+)
+async def test_a_regex_that_finds_less_than_it_could_stays_below_the_base_path(
+    node: Node, base: str, pattern: str, target: str, seen: str
+):
+    match = RouteMatch(path=PathMatch("regex", pattern))
+    await node.serve(node.route("/r", match=match, strip_path=True, base_path=base))
+    assert await passes(node, target) == seen
