@@ -16,7 +16,6 @@ from scopegate.envoy.ambiguous_paths import REST_DOTS
 from scopegate.ir.gateway import RESERVED, Forward, PathMatch
 from scopegate.ir.matching import prefix_pattern
 
-
 # A pattern that finds less than it could (an escaped `?` behind a repetition looks like one, too).
 _LAZY = re.compile(r"[*+?}]\?|\(\?[a-zA-Z-]*U")
 
@@ -92,7 +91,7 @@ def _in_place_of_match(path: PathMatch, base: str) -> list[Joining]:
         return [usual]
     if path.kind == "regex" and _LAZY.search(path.value):
         return [usual]  # that all of the path could be found does not say that it is
-    # Nothing left: the base path, with a slash at its end only when the request had one. To its end,
+    # Nothing left: the base path, with a slash at its end only when the request had one. With `$`,
     # since of alternatives (`de|de-at`) the first is found, and the rest would run into the base.
     ends = "[^?]*[^/?]" if base.endswith("/") else "/|[^?]*[^/?]"
     exact = _rewrite(f"^{start}$", stem)

@@ -48,11 +48,16 @@ Compile = Callable[[Snapshot, Mapping[str, Mapping[str, Any]], CompileMemo], Com
 
 @dataclass(frozen=True, slots=True)
 class _Published:
-    """A configuration on both sides of the second compiler pass, and when its round began."""
+    """A configuration on both sides of the second compiler pass.
+
+    began_s   when its round began
+    changes   how many changes there had been by then: all of them are in it
+    """
 
     gateway: Gateway
     resources: Resources
     began_s: float
+    changes: int
 
 
 class Publisher:
@@ -85,11 +90,14 @@ class Publisher:
         self._in_round: list[asyncio.Future[PublishResult]] = []
         self._callers = 0
         self._came = 0
+        self._changes = 0
+        self._retry: asyncio.TimerHandle | None = None
         self._ending = False
         self._compiled: tuple[Finding, ...] = ()
         self._sent: _Published | None = None
         self._good: _Published | None = None
         self._refusal: ProxyRefusal | None = None
+        self._fault: ProxyRefusal | None = None
         self._serves = False
         self._memos = CompileMemo(), ResourceMemo()
 
@@ -101,12 +109,14 @@ class Publisher:
     @property
     def state(self) -> Literal["live", "pending", "rejected"]:
         """Whether the proxy has what the store has; see PublishResult."""
-        if self._refusal is not None:
+        if self._refusal is not None or self._fault is not None:
             return "rejected"
-        return "live" if self._sent is not None and self._good is self._sent else "pending"
+        has_all = self._good is not None and self._good.changes == self._changes
+        return "live" if has_all else "pending"
 
     def wake(self) -> None:
         """Something changed: publish soon."""
+        self._changes += 1
         self._wanted.set()
 
     async def publish(self) -> PublishResult:
@@ -115,7 +125,7 @@ class Publisher:
             return _ENDING
         waiter: asyncio.Future[PublishResult] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
-        self._wanted.set()
+        self.wake()
         self._callers += 1
         self._came += 1
         number = self._came
@@ -136,9 +146,7 @@ class Publisher:
 
     def findings(self) -> Sequence[Finding]:
         """What the operator should know, the proxy's refusal first."""
-        rejected = []
-        if self._refusal is not None:
-            rejected = [_finding(self._refusal)]
+        rejected = [_finding(each) for each in (self._fault, self._refusal) if each is not None]
         return [*rejected, *self._compiled, *self._issuers.findings()]
 
     async def run(self) -> None:
@@ -150,7 +158,7 @@ class Publisher:
             _tell(self._in_round, await self._round())
 
     async def _round(self) -> PublishResult:
-        began_s = time.perf_counter()
+        began_s, changes = time.perf_counter(), self._changes
         try:
             snapshot = await self._store.snapshot()
             self._issuers.want(issuer_requests(snapshot.plugins.values(), self._plugins))
@@ -164,16 +172,17 @@ class Publisher:
             )
         except (StoreUnavailable, OSError) as problem:
             logger().error("configuration not published", detail=str(problem))
-            asyncio.get_running_loop().call_later(RETRY_S, self.wake)
+            self._try_again_soon()
             return PublishResult("pending", "the configuration cannot be read or written just now")
         except Exception as problem:  # noqa: BLE001 - told, and the last good one stays
             # A fault of ours in one entity must not end the publishing of all others.
             self._memos = CompileMemo(), ResourceMemo()
             logger().exception("configuration cannot be compiled", error=type(problem).__name__)
-            self._refusal = ProxyRefusal("it cannot be compiled; the log has the fault")
-            return PublishResult("rejected", str(self._refusal))
+            self._fault = ProxyRefusal("it cannot be compiled; the log has the fault")
+            return PublishResult("rejected", str(self._fault))
+        self._fault = None
         self._tell_findings(compiled.findings)
-        self._sent = _Published(compiled.gateway, resources, began_s)
+        self._sent = _Published(compiled.gateway, resources, began_s, changes)
         outcome = await self._ads.publish(resources, PUSH_LIMIT_S)
         self._metrics.config_pushed(outcome=outcome.status, seconds=time.perf_counter() - began_s)
         if outcome.status == "pending":
@@ -183,6 +192,16 @@ class Publisher:
         if outcome.status == "rejected" and self._refusal is not None:
             return PublishResult("rejected", str(self._refusal))
         return PublishResult(outcome.status, outcome.detail or None)
+
+    def _try_again_soon(self) -> None:
+        """The same once more; one timer, however many rounds fail meanwhile."""
+
+        def again() -> None:
+            self._retry = None
+            self._wanted.set()
+
+        if self._retry is None:
+            self._retry = asyncio.get_running_loop().call_later(RETRY_S, again)
 
     def _sweep(self, used: frozenset[str]) -> None:
         try:
@@ -221,9 +240,11 @@ class Publisher:
                 what_to_do="mend or delete what is named here; until then no change goes live",
             )
         self._refusal, self._serves = refusal, self._serves or outcome.kept
-        if good is sent:
-            # It was taken once, so an Envoy that was started again may lack a port just now.
-            asyncio.get_running_loop().call_later(RETRY_S, self.wake)
+        if good is not None and good.resources == sent.resources:
+            # It was taken once, so an Envoy that was started again may lack a port just now; until
+            # it has it, it serves nothing.
+            self._serves = False
+            self._try_again_soon()
         elif good is not None:
             self._last_good.keep(good.resources)
 

@@ -19,6 +19,7 @@ from scopegate.envoy.ads import PublishOutcome
 from scopegate.envoy.resources import Resources
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import Gateway, Listener, PathMatch, Refuse, Route, RouteMatch
+from scopegate.store.protocol import StoreUnavailable
 from scopegate.telemetry.metrics import Metrics
 
 LISTENER = Listener("proxy", "127.0.0.1", 8000)
@@ -244,3 +245,87 @@ async def test_a_crowd_that_comes_one_by_one_is_one(
     await asyncio.wait({first}, timeout=0.1)
     slow.set()
     assert (await first).state == state
+
+
+async def test_what_was_good_is_offered_until_a_restarted_envoy_takes_it(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scopegate.app.control.publisher.RETRY_S", 0.01)
+    await proxy.change("/a", LIVE)
+    answers = iter([REFUSED, REFUSED, REFUSED, LIVE])
+    offered = 0
+
+    async def publish(*_: object) -> PublishOutcome:
+        nonlocal offered
+        offered += 1
+        outcome = next(answers)
+        proxy.publisher.note(outcome)
+        return outcome
+
+    monkeypatch.setattr(proxy, "publish", publish)
+    proxy.publisher.note(PublishOutcome("rejected", "listeners: the port is taken", kept=True))
+    assert not proxy.publisher.is_ready
+    async with asyncio.timeout(2):
+        while proxy.publisher.state != "live":  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert proxy.publisher.is_ready
+    assert offered == 4
+
+
+async def test_the_state_is_live_only_when_every_write_is(proxy: Proxy) -> None:
+    await proxy.change("/a", LIVE)
+    write = asyncio.create_task(proxy.publisher.publish())
+    await asyncio.sleep(0)
+    assert proxy.publisher.state == "pending"
+    await write
+    assert proxy.publisher.state == "live"
+    proxy.publisher.wake()
+    assert proxy.publisher.state == "pending"
+
+
+async def test_the_state_is_pending_while_the_store_is_gone(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await proxy.change("/a", LIVE)
+
+    async def gone() -> None:
+        raise StoreUnavailable("the disk")
+
+    monkeypatch.setattr(proxy, "snapshot", gone)
+    result, _ = await proxy.change("/b", LIVE)
+    assert (result.state, proxy.publisher.state) == ("pending", "pending")
+
+
+async def test_an_older_configuration_that_is_live_at_last_clears_no_newer_fault(
+    proxy: Proxy,
+) -> None:
+    await proxy.change("/a", PublishOutcome("pending", "not connected"))
+    proxy.fault = RuntimeError("ours")
+    result, _ = await proxy.change("/b", LIVE)
+    proxy.publisher.note(LIVE)
+    assert (result.state, proxy.publisher.state) == ("rejected", "rejected")
+    assert len(proxy.publisher.findings()) == 1
+    proxy.fault = None
+    result, _ = await proxy.change("/b", LIVE)
+    assert (result.state, proxy.publisher.state) == ("live", "live")
+    assert proxy.publisher.findings() == []
+
+
+async def test_failing_rounds_share_one_timer(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scopegate.app.control.publisher.RETRY_S", 0.1)
+    await proxy.change("/a", LIVE)
+    rounds = 0
+
+    async def gone() -> None:
+        nonlocal rounds
+        rounds += 1
+        raise StoreUnavailable("the disk")
+
+    monkeypatch.setattr(proxy, "snapshot", gone)
+    for _ in range(20):
+        await proxy.publisher.publish()
+    assert rounds == 20
+    await asyncio.sleep(0.35)
+    assert 1 <= rounds - 20 <= 4
