@@ -15,14 +15,11 @@ from scopegate.envoy import names
 from scopegate.envoy.path_rewrites import Joining, anchored, is_plain
 from scopegate.envoy.route_tree import Candidate, regex_start
 from scopegate.ir import gateway as ir
+from scopegate.ir.matching import MIXED_SPELLINGS_LIMIT
 
 PORT = "x-forwarded-port"
 """The listener's port: set on arrival, for hosts with a port and for the upstream."""
 
-
-MIXED_SPELLINGS_LIMIT = 4
-"""Of header names with a `-` in one route, that each may come in either spelling; where there are
-more they come all with `-` or all with `_`, since each would double the route's entries."""
 
 _FOLLOWS = {"slash": "/", "dot": "./", "dots": "../"}
 
@@ -178,7 +175,9 @@ def _headers(headers: Sequence[ir.HeaderMatch]) -> list[list[list[HeaderMatcher]
 
 
 def _header(header: ir.HeaderMatch) -> list[list[HeaderMatcher]]:
-    """One matcher for each spelling of the name; Envoy joins repeated headers with commas."""
+    """One matcher for each spelling of the name. Of values that came one by one Envoy looks at
+    each; a value that stands between commas counts, too.
+    """
     found = [*(f".*(?:{pattern}).*" for pattern in header.regexes)]
     if header.values:
         found.append(rf"(?:.*,)?\s*{_one_of(header.values)}\s*(?:,.*)?")

@@ -25,6 +25,11 @@ _PIECE = re.compile("%[0-9A-F]{2}|.", re.DOTALL)
 _RESERVED_BY_CODE = {f"%{ord(character):02X}": character for character in RESERVED}
 
 
+MIXED_SPELLINGS_LIMIT = 4
+"""Of header names with a `-` in one route, that each may come in either spelling; where there are
+more they come all with `-` or all with `_`, since each would double what Envoy is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestHead:
     """What routes look at.
@@ -56,7 +61,7 @@ def takes(match: RouteMatch, request: RequestHead) -> bool:
         (not match.methods or request.method in match.methods)
         and (not match.hosts or any(_is_host(host, request) for host in match.hosts))
         and (match.path is None or path_begins(match.path, request.path))
-        and all(_has_header(header, request.headers) for header in match.headers)
+        and _have_headers(match.headers, request.headers)
         and (not match.snis or not request.tls or _is_sni(match.snis, request.sni))
     )
 
@@ -107,18 +112,22 @@ def _is_sni(patterns: Sequence[str], sni: str | None) -> bool:
     return any(name_fits(pattern.lower(), name) for pattern in patterns)
 
 
-def _has_header(header: HeaderMatch, headers: tuple[tuple[str, str], ...]) -> bool:
-    """By a name with `-` alone or with `_` alone. Values that came one by one are joined, as Envoy
-    does: a value that stands between commas counts, too.
-    """
-    for spelling in (header.name, header.name.replace("-", "_")):
-        values = [value for name, value in headers if name.lower() == spelling]
-        if values and _is_value(header, ",".join(values)):
-            return True
-    return False
+def _have_headers(wanted: Sequence[HeaderMatch], headers: tuple[tuple[str, str], ...]) -> bool:
+    """By names with `-` alone or with `_` alone: each as it likes, or all of many alike."""
+    if sum("-" in each.name for each in wanted) <= MIXED_SPELLINGS_LIMIT:
+        return all(
+            _has_header(each, headers, "-") or _has_header(each, headers, "_") for each in wanted
+        )
+    return any(all(_has_header(each, headers, sign) for each in wanted) for sign in "-_")
+
+
+def _has_header(header: HeaderMatch, headers: tuple[tuple[str, str], ...], sign: str) -> bool:
+    name = header.name.replace("-", sign)
+    return any(_is_value(header, value) for each, value in headers if each.lower() == name)
 
 
 def _is_value(header: HeaderMatch, value: str) -> bool:
+    """Whether one value of the request fits; one that stands between commas counts, too."""
     lower = value.lower()
     return any(
         re.search(rf"(?:^|,)\s*{re.escape(one)}\s*(?:,|$)", lower) for one in header.values

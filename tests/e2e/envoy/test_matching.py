@@ -165,6 +165,24 @@ async def test_methods(node: Node):
     assert not await finds(node, match, method="POSTS")
 
 
+@pytest.mark.parametrize("method", ["FOO", "BAN", "REPORT", "M-SEARCH"])
+async def test_any_method_can_be_named(node: Node, method: str):
+    match = RouteMatch(methods=(method,))
+    assert await finds(node, match, method=method)
+    assert node.upstream.last.method == method
+    assert (await node.ask("/", method=method.lower())).status == 404
+    assert (await node.ask("/", method="F(O")).status == 400
+
+
+async def test_many_header_names_are_spelled_alike(node: Node):
+    names = [f"x-h{number}" for number in range(6)]
+    match = RouteMatch(headers=tuple(HeaderMatch(name, ("1",)) for name in names))
+    for alike in (names, [name.replace("-", "_") for name in names]):
+        assert await finds(node, match, headers=[(name, "1") for name in alike])
+    mixed = [("x_h0", "1"), *((name, "1") for name in names[1:])]
+    assert not await finds(node, match, headers=mixed)
+
+
 async def test_a_prefix_knows_no_segments(node: Node):
     await node.serve(node.route("/rou"))
     assert (await node.ask("/route")).status == 200

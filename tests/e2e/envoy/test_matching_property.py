@@ -33,6 +33,8 @@ PIECES = ["a", "b", "ab", "a.b", "é", "v1:x", "x~"]
 PATHS = st.lists(st.sampled_from(PIECES), max_size=3).map(lambda pieces: "/" + "/".join(pieces))
 REGEXES = ["~/a", "~/a/(b|ab)$", r"~/[ab]+/\w", "~/(?i)AB", "~/a|/b", r"~/v1:x/\d*", "~/a(/b)?"]
 
+VALUES = ["1", "two", "0,1", "~*^2|w", "~*^w$", "~*3.*1"]
+
 
 def lists(values: list[str] | st.SearchStrategy[str], most: int = 2) -> st.SearchStrategy:
     """None, or some of these."""
@@ -55,7 +57,11 @@ def routes(ports: tuple[int, int]) -> st.SearchStrategy:
             "headers": st.none()
             | st.dictionaries(
                 st.sampled_from(["X-A", "x_b-c"]),
-                st.lists(st.sampled_from(["1", "two", "~*^2|w"]), min_size=1, max_size=2),
+                st.lists(
+                    st.sampled_from(["1", "two", "0,1", "~*^2|w", "~*^w$", "~*3.*1"]),
+                    min_size=1,
+                    max_size=2,
+                ),
                 min_size=1,
                 max_size=2,
             ),
@@ -68,7 +74,7 @@ def routes(ports: tuple[int, int]) -> st.SearchStrategy:
 
 
 def heads(ports: tuple[int, int]) -> st.SearchStrategy[RequestHead]:
-    def head(tls: bool, method: str, host: str, port: str, path: str, headers: dict) -> RequestHead:
+    def head(tls: bool, method: str, host: str, port: str, path: str, headers: list) -> RequestHead:
         return RequestHead(
             path=path.replace("é", "%C3%A9"),
             method=method,
@@ -76,7 +82,7 @@ def heads(ports: tuple[int, int]) -> st.SearchStrategy[RequestHead]:
             port=ports[tls],
             tls=tls,
             sni="a.test" if tls and headers else "other.test",
-            headers=tuple(headers.items()),
+            headers=tuple(headers),
         )
 
     suffix = st.sampled_from(["", "", "/", "b", "/1", "1"])
@@ -87,10 +93,12 @@ def heads(ports: tuple[int, int]) -> st.SearchStrategy[RequestHead]:
         host=st.sampled_from([*NAMES, "A.Test", "a.test.", "other.example"]),
         port=st.sampled_from(["", "", f":{ports[0]}", f":{ports[1]}", ":99"]),
         path=st.tuples(PATHS, suffix).map("".join).map(lambda path: path.replace("//", "/")),
-        headers=st.dictionaries(
-            st.sampled_from(["x-a", "x-b-c", "x_b_c"]),
-            st.sampled_from(["1", "TWO", "0,1", "3"]),
-            max_size=2,
+        headers=st.lists(
+            st.tuples(
+                st.sampled_from(["x-a", "x-b-c", "x_b_c"]),
+                st.sampled_from(["1", "TWO", "0,1", "3", "w"]),
+            ),
+            max_size=3,
         ),
     )
 

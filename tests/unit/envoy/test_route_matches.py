@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from scopegate.envoy.route_matches import MIXED_SPELLINGS_LIMIT, envoy_matches
+from scopegate.envoy.route_matches import envoy_matches
 from scopegate.ir.gateway import HeaderMatch, RouteMatch
+from scopegate.ir.matching import MIXED_SPELLINGS_LIMIT
 
 
 def spellings(count: int) -> list[tuple[str, ...]]:

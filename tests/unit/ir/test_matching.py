@@ -102,11 +102,21 @@ def test_server_names_count_on_tls_only():
         ([("x-kind", "marigold")], False),
         ([("x-kind", "tin"), ("x_kind", "lead")], False),
         ([("x-kind", "with silver in it")], True),
+        ([("x-kind", "s"), ("x-kind", "lver")], False),
     ],
 )
 def test_headers(headers: list[tuple[str, str]], taken: bool):
     match = RouteMatch(headers=(HeaderMatch("x-kind", ("gold",), ("s.lver",)),))
     assert takes(match, RequestHead("/", headers=tuple(headers))) is taken
+
+
+@pytest.mark.parametrize(("count", "taken"), [(4, True), (5, False)])
+def test_few_header_names_may_be_spelled_each_as_it_likes(count: int, taken: bool):
+    names = [f"x-h{number}" for number in range(count)]
+    match = RouteMatch(headers=tuple(HeaderMatch(name, ("1",)) for name in names))
+    mixed = tuple((name.replace("-", "_" if name == "x-h0" else "-"), "1") for name in names)
+    assert takes(match, RequestHead("/", headers=mixed)) is taken
+    assert takes(match, RequestHead("/", headers=tuple((name, "1") for name in names)))
 
 
 @pytest.mark.parametrize(
