@@ -56,6 +56,8 @@ async def finds(node: Node, match: RouteMatch, **request) -> bool:
         ("api.test", None, "xapi.test", False),
         ("api.test", None, "apixtest", False),
         ("api.test", 99, "api.test:99", True),
+        ("api.test", 99, "api.test:0099", True),
+        ("api.test", 99, "api.test:990", False),
         ("api.test", 99, "api.test:98", False),
         ("api.test", 99, "api.test", False),
         ("*.api.test", None, "a.api.test", True),
