@@ -135,7 +135,7 @@ def _hosts(hosts: Sequence[ir.HostMatch]) -> list[list[HeaderMatcher]]:
     if not hosts:
         return [[]]
     named = [
-        f"{_host(host)}{'(?::[0-9]*)?' if host.port is None else f':0*{host.port}'}" for host in hosts
+        _host(host) + ("(?::[0-9]*)?" if host.port is None else f":0*{host.port}") for host in hosts
     ]
     found = [[_authority(named)]]
     for port in sorted({host.port for host in hosts if host.port is not None}):
