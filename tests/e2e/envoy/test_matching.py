@@ -167,13 +167,13 @@ async def test_methods(node: Node):
     assert not await finds(node, match, method="POSTS")
 
 
-@pytest.mark.parametrize("method", ["FOO", "BAN", "REPORT", "M-SEARCH"])
-async def test_any_method_can_be_named(node: Node, method: str):
+@pytest.mark.parametrize("method", ["PURGE", "REPORT", "PROPFIND"])
+async def test_methods_that_envoys_parser_knows_can_be_named(node: Node, method: str):
     match = RouteMatch(methods=(method,))
     assert await finds(node, match, method=method)
     assert node.upstream.last.method == method
-    assert (await node.ask("/", method=method.lower())).status == 404
-    assert (await node.ask("/", method="F(O")).status == 400
+    for other in (method.lower(), "FOO", "F(O"):
+        assert (await node.ask("/", method=other)).status == 400
 
 
 async def test_many_header_names_are_spelled_alike(node: Node):
