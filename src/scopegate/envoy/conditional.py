@@ -27,19 +27,13 @@ def header_is(name: str, value: str) -> Message:
 
 def header_is_not(name: str, value: str) -> Message:
     """A header that says something else, or is absent."""
-    found = header_is(name, value)
-    differs: Message = Matcher.MatcherList.Predicate(not_matcher=found)
-    return differs
+    return _not(header_is(name, value))
 
 
 def answer_header_is_absent(name: str) -> Message:
     """No such header in the answer. The request is never passed over, it comes before that is
     known."""
-    where = HttpResponseHeaderMatchInput(header_name=name)
-    anything = RegexMatcher(regex=".*", google_re2=RegexMatcher.GoogleRE2())
-    found = _text(where, XdsStringMatcher(safe_regex=anything))
-    absent: Message = Matcher.MatcherList.Predicate(not_matcher=found)
-    return absent
+    return _not(_fits(HttpResponseHeaderMatchInput(header_name=name), ".*"))
 
 
 def _text(where: Message, wanted: XdsStringMatcher) -> Message:
@@ -54,9 +48,17 @@ def _text(where: Message, wanted: XdsStringMatcher) -> Message:
 
 def header_fits(name: str, pattern: str) -> Message:
     """A header whose whole value matches (RE2); one that is absent does not."""
-    fits = RegexMatcher(regex=pattern, google_re2=RegexMatcher.GoogleRE2())
-    where = HttpRequestHeaderMatchInput(header_name=name)
-    return _text(where, XdsStringMatcher(safe_regex=fits))
+    return _fits(HttpRequestHeaderMatchInput(header_name=name), pattern)
+
+
+def _fits(where: Message, pattern: str) -> Message:
+    regex = RegexMatcher(regex=pattern, google_re2=RegexMatcher.GoogleRE2())
+    return _text(where, XdsStringMatcher(safe_regex=regex))
+
+
+def _not(condition: Message) -> Message:
+    other: Message = Matcher.MatcherList.Predicate(not_matcher=condition)
+    return other
 
 
 def all_of(*conditions: Message) -> Message:
@@ -76,8 +78,7 @@ def header_lacks(name: str, texts: Collection[str]) -> Message | None:
     some = found[0]
     if len(found) > 1:
         some = predicate(or_matcher=predicate.PredicateList(predicate=found))
-    lacks: Message = predicate(not_matcher=some)
-    return lacks
+    return _not(some)
 
 
 def unless(condition: Message | None, filter_config: Message) -> ExtensionWithMatcher:

@@ -205,7 +205,8 @@ async def test_an_envoy_that_refuses_later_what_was_good_is_offered_it_again(
             await asyncio.sleep(0.01)
 
 
-async def test_in_a_crowd_nobody_waits_long(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+async def slow_proxy(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """The next configuration is live once this is set; patience with a crowd is short."""
     monkeypatch.setattr("scopegate.app.control.publisher.CROWD_PATIENCE_S", 0.01)
     await proxy.change("/a", LIVE)
     slow = asyncio.Event()
@@ -215,6 +216,11 @@ async def test_in_a_crowd_nobody_waits_long(proxy: Proxy, monkeypatch: pytest.Mo
         return LIVE
 
     monkeypatch.setattr(proxy, "publish", publish)
+    return slow
+
+
+async def test_in_a_crowd_nobody_waits_long(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = await slow_proxy(proxy, monkeypatch)
     crowd = [asyncio.create_task(proxy.publisher.publish()) for _ in range(CROWD + 2)]
     done, patient = await asyncio.wait(crowd, timeout=0.5)
     assert len(patient) == CROWD
@@ -227,15 +233,7 @@ async def test_in_a_crowd_nobody_waits_long(proxy: Proxy, monkeypatch: pytest.Mo
 async def test_a_crowd_that_comes_one_by_one_is_one(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch, others: int, state: str
 ) -> None:
-    monkeypatch.setattr("scopegate.app.control.publisher.CROWD_PATIENCE_S", 0.01)
-    await proxy.change("/a", LIVE)
-    slow = asyncio.Event()
-
-    async def publish(*_: object) -> PublishOutcome:
-        await slow.wait()
-        return LIVE
-
-    monkeypatch.setattr(proxy, "publish", publish)
+    slow = await slow_proxy(proxy, monkeypatch)
     first = asyncio.create_task(proxy.publisher.publish())
     await asyncio.sleep(0)
     for _ in range(others):
