@@ -56,18 +56,20 @@ class Surroundings:
     dots_arrive     see `path_rewrites.joining`
     is_open         no route here has a policy; the filters that ask are switched off for all
     debug           clients may ask which route took their request
+    ports           of the listeners
     """
 
     host_is_known: bool
     dots_arrive: bool
     is_open: bool
     debug: bool
+    ports: frozenset[int]
 
 
 def entries(route: ir.Route, around: Surroundings) -> Iterator[Route]:
     """All entries of a route, as they stand in a virtual host."""
     match = replace(route.match, hosts=()) if around.host_is_known else route.match
-    for envoy_match in envoy_matches(match):
+    for envoy_match in envoy_matches(match, around.ports):
         yield from _entries(envoy_match, route, around)
 
 

@@ -24,12 +24,12 @@ PORT = "x-forwarded-port"
 _FOLLOWS = {"slash": "/", "dot": "./", "dots": "../"}
 
 
-def envoy_matches(match: ir.RouteMatch) -> Iterator[RouteMatch]:
+def envoy_matches(match: ir.RouteMatch, ports: frozenset[int]) -> Iterator[RouteMatch]:
     """Envoy matches that together are this match: one for each spelling of its header names, and
-    for what depends on the listener.
+    for what depends on the listener. `ports` are the listeners'.
     """
     alternatives = [
-        _hosts(match.hosts),
+        _hosts(match.hosts, ports),
         _snis(match.snis),
         *_headers(match.headers),
     ]
@@ -127,10 +127,10 @@ def _methods(methods: tuple[str, ...]) -> Iterator[HeaderMatcher]:
         yield header_regex(":method", _one_of(methods))
 
 
-def _hosts(hosts: Sequence[ir.HostMatch]) -> list[list[HeaderMatcher]]:
+def _hosts(hosts: Sequence[ir.HostMatch], ports: frozenset[int]) -> list[list[HeaderMatcher]]:
     """Any case, with or without a trailing dot and a port. Source: openid-connect.md §22 (13).
 
-    A Host without port means the listener's: one alternative for each port that a route names.
+    A Host without port means the listener's: one alternative for each that a route names.
     """
     if not hosts:
         return [[]]
@@ -138,7 +138,7 @@ def _hosts(hosts: Sequence[ir.HostMatch]) -> list[list[HeaderMatcher]]:
         _host(host) + ("(?::[0-9]*)?" if host.port is None else f":0*{host.port}") for host in hosts
     ]
     found = [[_authority(named)]]
-    for port in sorted({host.port for host in hosts if host.port is not None}):
+    for port in sorted(ports.intersection(host.port for host in hosts if host.port)):
         silent = [f"{_host(host)}:?" for host in hosts if host.port == port]
         found.append([_authority(silent), header_is(PORT, str(port))])
     return found

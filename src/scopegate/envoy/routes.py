@@ -131,12 +131,13 @@ def route_table(
     memo.routes = {each.route.key: each for each in known}
     paths = [each.traits for each in known]
     dots_arrive = not dots_are_refused(paths)
+    ports = frozenset(listener.port for listener in gateway.listeners)
     hosts = {}
     for table in by_host(gateway.routes):
         there = [known[place.number] for place in table.places]
         is_open = all(each.route.policy_id is None for each in there)
         around = [
-            Surroundings(is_known, dots_arrive, is_open, settings.debug_header)
+            Surroundings(is_known, dots_arrive, is_open, settings.debug_header, ports)
             for is_known in (False, True)
         ]
         places = tuple(

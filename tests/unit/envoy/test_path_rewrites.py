@@ -23,7 +23,7 @@ def join(base: str, prefix: str, strip: bool, path: str, dots_arrive: bool = Tru
     """As Envoy does it with the entries of a route."""
     route = PathMatch("prefix", prefix)
     for how in joining(route, forward(base, strip), dots_arrive=dots_arrive):
-        match = narrowed(next(envoy_matches(RouteMatch(path=route))), route, how)
+        match = narrowed(next(envoy_matches(RouteMatch(path=route), frozenset())), route, how)
         start = match.path or match.prefix or match.path_separated_prefix
         if match.HasField("safe_regex"):
             taken = re.fullmatch(match.safe_regex.regex, path) is not None
@@ -104,8 +104,8 @@ def test_a_reserved_character_of_a_prefix_counts_in_either_spelling(written: str
 
 
 def test_a_prefix_with_one_spelling_stays_a_prefix():
-    (plain,) = envoy_matches(RouteMatch(path=PathMatch("prefix", "/a.b-c_d~e/1")))
-    (other,) = envoy_matches(RouteMatch(path=PathMatch("prefix", "/a:b")))
+    (plain,) = envoy_matches(RouteMatch(path=PathMatch("prefix", "/a.b-c_d~e/1")), frozenset())
+    (other,) = envoy_matches(RouteMatch(path=PathMatch("prefix", "/a:b")), frozenset())
     assert plain.prefix == "/a.b-c_d~e/1"
     assert other.safe_regex.regex == "/a(?::|(?i:%3A))b.*"
 
