@@ -20,6 +20,14 @@ GRPC = frozenset({"grpc", "grpcs"})
 SERVED = frozenset({"http", "https"}) | GRPC
 """Protocols of routes that the proxy carries."""
 
+_HTTP1_METHODS = """
+ACL BIND CHECKOUT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE NOTIFY
+OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND
+UNLINK UNLOCK UNSUBSCRIBE
+"""
+HTTP1_METHODS = frozenset(_HTTP1_METHODS.split())
+"""Those that Envoy's parser for HTTP/1.1 takes, of letters alone, and that may reach a route."""
+
 _NAMED_LIMIT = 5
 
 
@@ -57,6 +65,10 @@ def _route_faults(
     why = fault(SplitRoute(route.id, route, route.paths))
     if why:
         yield "error", CompileReason.ROUTE_REGEX_INVALID, why
+    unheard = sorted(set(route.methods) - HTTP1_METHODS)
+    if unheard:
+        message = f"{', '.join(unheard)} over HTTP/1.1: answered 400 before any route is looked for"
+        yield "warning", CompileFinding.METHOD_UNMATCHABLE, message
     for path in route.paths:
         if is_regex(path):
             charset = unmatchable_set(path)

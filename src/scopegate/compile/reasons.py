@@ -79,6 +79,12 @@ class CompileFinding(ReasonCode):
         "A path of the route has a `?` or `#`, which never stands in a request's path.",
         "Leave out what begins with it; queries are not matched.",
     )
+    METHOD_UNMATCHABLE = (
+        "method_unmatchable",
+        (),
+        "The proxy does not know a method of the route: over HTTP/1.1 it gets 400.",
+        "Use another method, or HTTP/2; CONNECT reaches no route at all.",
+    )
     PLUGIN_PROTOCOLS_UNSHARED = (
         "plugin_protocols_unshared",
         (),

@@ -8,6 +8,7 @@ import ssl
 import pytest
 import pytest_asyncio
 
+from scopegate.compile.findings import HTTP1_METHODS
 from scopegate.ir.gateway import (
     HeaderMatch,
     HostMatch,
@@ -304,3 +305,14 @@ async def test_http2_paths_are_fenced_as_well(node: Node):
         assert len(node.policy.asked) == (status == 200)
         assert all(request.target == "/admin" for request in node.upstream.received)
     connection.close()
+
+
+@pytest.mark.parametrize("method", sorted(HTTP1_METHODS))
+async def test_what_no_finding_warns_of_arrives(node: Node, method: str):
+    assert await finds(node, RouteMatch(methods=(method,)), method=method)
+
+
+@pytest.mark.parametrize("method", ["BAN", "FOO", "QUERY", "get"])
+async def test_a_method_that_the_parser_does_not_know_is_a_400(node: Node, method: str):
+    await node.serve(node.route(match=RouteMatch()))
+    assert (await node.ask("/", method=method)).status == 400

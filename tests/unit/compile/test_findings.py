@@ -63,3 +63,10 @@ def test_a_path_that_no_request_has_is_told(path: str) -> None:
 
 def test_a_question_mark_in_a_regex_is_no_such_path() -> None:
     assert told([{"name": "web", "paths": ["~/a/?$"]}], []) == []
+
+
+def test_methods_that_the_proxy_does_not_know_are_told() -> None:
+    ((level, code, message),) = told([{"name": "web", "methods": ["GET", "FOO", "BAN"]}], [])
+    assert (level, code) == ("warning", "method_unmatchable")
+    assert message.startswith("BAN, FOO over HTTP/1.1: ")
+    assert told([{"name": "web", "methods": ["GET", "PURGE"]}], []) == []
