@@ -43,7 +43,7 @@ end
 
 local function apply(handle)
   local sent = handle:headers()
-  local target = take(sent, "x-scopegate-target")
+  local query = take(sent, "x-scopegate-query")
   local method = take(sent, "x-scopegate-method")
   local body = take(sent, "x-scopegate-body")
   local ranges = take(sent, "x-scopegate-body-cut")
@@ -60,9 +60,10 @@ local function apply(handle)
   if method ~= nil then
     headers:replace(":method", method)
   end
-  if target ~= nil then
-    assert(string.sub(target, 1, 1) == "/", "bad target")
-    headers:replace(":path", target)
+  if query ~= nil then
+    assert(string.sub(query, 1, 1) == "?", "bad query")
+    local path = string.match(headers:get(":path"), "^[^?]*")
+    headers:replace(":path", query == "?" and path or path .. query)
   end
 end
 

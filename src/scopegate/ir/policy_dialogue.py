@@ -10,7 +10,7 @@ and GRANTED (`ir/replay.py`) let Envoy give the same yes again. It may carry the
 upstream and the client that the gateway names, `set-cookie` and `cache-control` for the client,
 REMOVE (names, joined by commas), and what `apply.lua` does:
 
-    TARGET     path and query for the upstream, as the client would have sent them
+    QUERY      `?` and the query for the upstream in place of the client's; `?` alone: none
     METHOD     for the upstream
     BODY       DROP: the upstream gets none
     BODY_CUT   `start-end[,start-end]`: offsets in bytes, the end not included, to be taken out
@@ -37,11 +37,11 @@ BODY_IS_CUT = "x-envoy-auth-partial-body"
 DECIDED, WITH_BODY, YES, YES_CHANGED = "x-scopegate-decided", "0", "1", "2"
 """Envoy puts it into the request, where the filters look for it, and takes it away at the end."""
 
-TARGET = "x-scopegate-target"
+QUERY = "x-scopegate-query"
 METHOD = "x-scopegate-method"
 BODY, DROP = "x-scopegate-body", "drop"
 BODY_CUT = "x-scopegate-body-cut"
-APPLIED = (TARGET, METHOD, BODY, BODY_CUT)
+APPLIED = (QUERY, METHOD, BODY, BODY_CUT)
 """What is done to the request and goes no further."""
 
 REMOVE = "x-envoy-auth-headers-to-remove"

@@ -91,8 +91,8 @@ class Continue:
     set_headers        for the upstream; replaces what the client sent under that name
     remove_headers     names (lower case, twins with `_`, `.` … too) that the upstream must not see
     response_headers   for the client, with whatever the upstream answers (Set-Cookie …)
-    target             the request's path with another query, when that differs. The path stays: how
-                       it is joined to the service's was chosen by it
+    query              for the upstream, empty for none, when it differs from the request's. No step
+                       changes the path: the route, and how paths are joined, were chosen by it
     method             for the upstream, when it differs from the request's
     drop_body          the upstream gets no body
     body_cuts          byte ranges (start, end past the last) taken out of the body
@@ -104,7 +104,7 @@ class Continue:
     set_headers: tuple[Header, ...] = field(default=(), repr=False)
     remove_headers: tuple[str, ...] = ()
     response_headers: tuple[Header, ...] = field(default=(), repr=False)
-    target: str | None = field(default=None, repr=False)
+    query: str | None = field(default=None, repr=False)
     method: str | None = None
     drop_body: bool = False
     body_cuts: tuple[tuple[int, int], ...] = ()

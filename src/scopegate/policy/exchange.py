@@ -151,8 +151,8 @@ def let_through(outcome: Continue, grant: str | None = None) -> Answer:
 
 def _changes(outcome: Continue) -> Iterator[Header]:
     """What `apply.lua` does to the request."""
-    if outcome.target is not None:
-        yield dialogue.TARGET, outcome.target
+    if outcome.query is not None:
+        yield dialogue.QUERY, f"?{outcome.query}"
     if outcome.method is not None:
         yield dialogue.METHOD, outcome.method
     if outcome.drop_body:

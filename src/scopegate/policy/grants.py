@@ -22,7 +22,7 @@ class Grants:
     def of(self, outcome: Continue, request: Request | None) -> str | None:
         """The grant of a yes, or None where the next request must be asked about.
 
-        Headers for the client are never given again, and what changes target, method or body is
+        Headers for the client are never given again, and what changes query, method or body is
         not remembered: it came from more than the credential.
         """
         lasting = outcome.lasting
@@ -30,7 +30,7 @@ class Grants:
             lasting is None
             or request is None
             or request.body_state is not Body.NOT_READ
-            or outcome.target is not None
+            or outcome.query is not None
             or outcome.method is not None
             or outcome.drop_body
             or outcome.body_cuts

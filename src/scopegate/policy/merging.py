@@ -15,7 +15,7 @@ def merge(earlier: Continue, later: Continue) -> Continue:
         set_headers=kept + later.set_headers,
         remove_headers=tuple(dict.fromkeys(earlier.remove_headers + later.remove_headers)),
         response_headers=earlier.response_headers + later.response_headers,
-        target=later.target if later.target is not None else earlier.target,
+        query=later.query if later.query is not None else earlier.query,
         method=later.method or earlier.method,
         drop_body=earlier.drop_body or later.drop_body,
         body_cuts=earlier.body_cuts + later.body_cuts,

@@ -194,13 +194,13 @@ async def test_a_client_cannot_decide_for_itself(guarded: Node):
     forged = [
         ("x-scopegate-decided", "1"),
         ("x_scopegate_decided", "1"),
-        ("x-scopegate-target", "/elsewhere"),
+        ("x-scopegate-query", "?elsewhere"),
         ("x-scopegate-body", "drop"),
     ]
     assert (await guarded.ask("/guarded", headers=forged)).status == 503
     asked = guarded.policy.asked[0]
     assert (
-        not {"x-scopegate-decided", "x_scopegate_decided", "x-scopegate-target"}
+        not {"x-scopegate-decided", "x_scopegate_decided", "x-scopegate-query"}
         & dict(asked.headers).keys()
     )
     assert guarded.upstream.received == []
@@ -258,10 +258,16 @@ async def test_a_decision_on_the_head_does_not_wait_for_the_body(guarded: Node):
     connection.close()
 
 
-async def test_path_and_query_may_be_changed_before_they_are_joined(guarded: Node):
-    guarded.policy.decide = lambda asked: allow(("x-scopegate-target", "/guarded/x?kept=1"))
-    await guarded.ask("/guarded/x?access_token=t&kept=1")
-    assert guarded.upstream.last.target == "/x?kept=1"
+@pytest.mark.parametrize(
+    ("query", "arrives"), [("?kept=1", "/x?kept=1"), ("?", "/x"), ("?a?b=/../", "/x?a?b=/../")]
+)
+@pytest.mark.parametrize("sent", ["/guarded/x?access_token=t&kept=1", "/guarded/x?", "/guarded/x"])
+async def test_the_query_may_be_changed_and_the_path_stays(
+    guarded: Node, sent: str, query: str, arrives: str
+):
+    guarded.policy.decide = lambda asked: allow(("x-scopegate-query", query))
+    await guarded.ask(sent)
+    assert guarded.upstream.last.target == arrives
 
 
 async def test_method_may_be_changed_and_the_body_dropped(guarded: Node):
@@ -282,7 +288,7 @@ async def test_parts_of_the_body_may_be_cut(guarded: Node):
         return allow(
             ("x-scopegate-body-cut", f"0-2,{first}-{last + 1}"),
             ("x-scopegate-method", "PUT"),
-            ("x-scopegate-target", "/guarded?other"),
+            ("x-scopegate-query", "?other"),
         )
 
     guarded.policy.decide = cut
@@ -314,7 +320,7 @@ async def test_a_cut_body_keeps_its_framing_when_it_came_in_chunks(guarded: Node
         ("x-scopegate-body-cut", "2-3,1-2"),
         ("x-scopegate-body-cut", "token"),
         ("x-scopegate-body", "blank"),
-        ("x-scopegate-target", "http://elsewhere/"),
+        ("x-scopegate-query", "/elsewhere?"),
     ],
 )
 async def test_an_answer_that_cannot_be_applied_lets_nothing_through(guarded: Node, wrong):
@@ -405,7 +411,7 @@ async def test_what_the_answer_changes_never_leads_to_another_route(node: Node):
         upstream_headers=frozenset({"x-user"}),
     )
     node.policy.decide = lambda asked: allow(
-        ("x-scopegate-method", "GET"), ("x-scopegate-target", "/two?kept=1")
+        ("x-scopegate-method", "GET"), ("x-scopegate-query", "?kept=1")
     )
     assert (await node.ask("/two?code=c", method="POST")).status == 200
     assert node.upstream.last.method == "GET"

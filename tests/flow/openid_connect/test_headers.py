@@ -204,14 +204,14 @@ async def test_a_token_in_the_query_is_used_and_taken_out(world: World) -> None:
     visitor = world.visitor(await world.plugin(auth_methods=["bearer"]))
     token = world.idp.access_token(WITH_SCOPE)
     answer = allowed(await visitor.fetch(f"/oidc?a=%20&access_token={token}&b=+"))
-    assert answer.target == "/oidc?a=%20&b=+"
+    assert answer.query == "a=%20&b=+"
     assert upstream(answer)["authorization"] == f"Bearer {token}"
 
 
 async def test_hide_credentials_false_leaves_it_there(world: World) -> None:
     visitor = world.visitor(await world.plugin(auth_methods=["bearer"], hide_credentials=False))
     token = world.idp.access_token(WITH_SCOPE)
-    assert allowed(await visitor.fetch(f"/oidc?access_token={token}")).target is None
+    assert allowed(await visitor.fetch(f"/oidc?access_token={token}")).query is None
 
 
 @pytest.mark.parametrize("header", ["access_token", "x_access_token"])

@@ -221,7 +221,7 @@ async def test_a_token_beside_a_code_and_a_state_of_the_application_decides(worl
     target = "/oidc?code=7&state=CA"
     token = world.idp.access_token(WITH_SCOPE)
     answer = allowed(await visitor.fetch(target, authorization=f"Bearer {token}"))
-    assert answer.target is None, "the upstream gets its arguments"
+    assert answer.query is None, "the upstream gets its arguments"
     refused(await visitor.fetch(target, authorization="Bearer bad"), 401, "not_a_jwt")
     refused(await visitor.fetch(target), 401, "callback_state_invalid")
 

@@ -21,7 +21,7 @@ from support.plugin_dialogue import (
     upstream,
 )
 
-BREAK = "x\r\nx-scopegate-target: /admin\r\nx-consumer-username: root"
+BREAK = "x\r\nx-scopegate-query: ?admin\r\nx-consumer-username: root"
 
 
 def bearer(world: World, **claims: Any) -> dict[str, str]:
@@ -96,7 +96,7 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 def has_no_forged_credential(answer: Any) -> None:
     """Of ELSEWHERE, TARGET and the cookies nothing goes on but what is no credential."""
     assert set(ELSEWHERE) <= set(allowed(answer).remove_headers)
-    assert answer.target == "/oidc?a=1&b=2"
+    assert answer.query == "a=1&b=2"
     assert upstream(answer)["cookie"] == "theme=dark"
 
 
@@ -218,7 +218,7 @@ async def test_beside_a_bearer_token_no_refresh_token_goes_on(world: World) -> N
     headers = SCRIPT | bearer(world) | {"refresh-token": "forged"}
     answer = allowed(await visitor.send("GET", "/oidc?refresh_token=forged", headers))
     assert {"authorization", "refresh-token"} <= set(answer.remove_headers)
-    assert answer.target == "/oidc"
+    assert answer.query == ""
 
 
 async def test_no_other_spelling_and_no_other_scheme_goes_on(world: World) -> None:
@@ -267,7 +267,7 @@ async def test_what_says_which_client_is_meant_does_not_go_on(world: World) -> N
     headers = bearer(world) | {"client-id": "1", "x_client_id": "1"}
     answer = allowed(await visitor.send("GET", "/oidc?client_id=1&a=1", SCRIPT | headers))
     assert {"client-id", "x_client_id"} <= set(answer.remove_headers)
-    assert answer.target == "/oidc?a=1"
+    assert answer.query == "a=1"
 
 
 async def test_the_page_that_was_asked_for_comes_without_the_clients_choice(world: World) -> None:
@@ -278,7 +278,7 @@ async def test_the_page_that_was_asked_for_comes_without_the_clients_choice(worl
         preserve_query_args=True,
     )
     answer = await world.visitor(plugin).log_in("/oidc?a=1&client_id=second&b=2")
-    assert allowed(answer).target == "/oidc?a=1&b=2"
+    assert allowed(answer).query == "a=1&b=2"
 
 
 async def test_a_token_in_a_form_beside_a_session_is_refused(world: World) -> None:
@@ -345,7 +345,7 @@ async def test_nobody_takes_a_credential_along(world: World) -> None:
     wrong = {"authorization": "Basic Zm9yZ2Vk", "refresh-token": "forged", "x_name": "root"}
     target = "/oidc?a=1&refresh_token=forged"
     answer = allowed(await visitor.send("GET", target, NAVIGATION | wrong))
-    assert (answer.reason, answer.target) == ("anonymous", "/oidc?a=1")
+    assert (answer.reason, answer.query) == ("anonymous", "a=1")
     assert set(wrong) <= set(answer.remove_headers)
     assert upstream(answer)["cookie"] == "theme=dark"
     assert upstream(answer)["x-anonymous-consumer"] == "true"
@@ -357,16 +357,16 @@ async def test_nobody_takes_a_token_along_where_tokens_are_not_looked_for(world:
         auth_methods=["authorization_code", "session"], anonymous="guest", consumers=[guest]
     )
     answer = allowed(await world.visitor(plugin).get("/oidc?a=1&access_token=forged"))
-    assert (answer.reason, answer.target) == ("anonymous", "/oidc?a=1")
+    assert (answer.reason, answer.query) == ("anonymous", "a=1")
 
 
 async def test_nobody_keeps_the_arguments_of_the_application(world: World) -> None:
     guest = ConsumerRecord("00000000-0000-4000-8000-00000000000a", "guest", None)
     visitor = world.visitor(await world.plugin(anonymous="guest", consumers=[guest]))
     answer = allowed(await visitor.get("/oidc?state=CA&page=2"))
-    assert (answer.reason, answer.target) == ("anonymous", None)
+    assert (answer.reason, answer.query) == ("anonymous", None)
     answer = allowed(await visitor.get("/oidc?state=forged&code=forged&page=2"))
-    assert (answer.reason, answer.target) == ("anonymous", "/oidc?page=2")
+    assert (answer.reason, answer.query) == ("anonymous", "page=2")
 
 
 async def test_a_preflight_takes_nothing_along_that_is_ours(world: World) -> None:

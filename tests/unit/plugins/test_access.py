@@ -21,7 +21,7 @@ REQUEST = plugin_request(query=f"code={SECRET}", headers=HEADERS, body=SECRET.en
         REQUEST,
         Arguments(REQUEST),
         Question("p", REQUEST),
-        Continue(set_headers=HEADERS, response_headers=HEADERS, target=f"/?t={SECRET}"),
+        Continue(set_headers=HEADERS, response_headers=HEADERS, query=f"t={SECRET}"),
         Refusal(403, "r", "d", "m", response_headers=HEADERS),
         Redirect(f"/#access_token={SECRET}", "r", HEADERS),
         Respond(200, "text/plain", SECRET.encode(), "r", HEADERS),

@@ -45,7 +45,7 @@ def test_without_a_limit_or_a_word_of_the_plugin_there_is_none():
 @pytest.mark.parametrize(
     "more",
     [
-        {"target": "/y"},
+        {"query": "y"},
         {"method": "GET"},
         {"drop_body": True},
         {"body_cuts": ((0, 1),)},

@@ -119,7 +119,7 @@ async def test_a_yes_is_marked_as_decided_and_carries_the_changes(
             set_headers=(("authorization", "Bearer t"),),
             remove_headers=("authorization", "x_consumer_id"),
             response_headers=(("set-cookie", "a=1"), ("set-cookie", "b=2")),
-            target="/x?y",
+            query="y",
             body_cuts=((0, 4), (9, 12)),
         )
     )
@@ -130,7 +130,7 @@ async def test_a_yes_is_marked_as_decided_and_carries_the_changes(
     assert ("x-envoy-auth-headers-to-remove", "x_consumer_id") in headers
     assert [value for name, value in headers if name == "set-cookie"] == ["a=1", "b=2"]
     assert ("cache-control", 'no-cache="set-cookie"') in headers
-    assert ("x-scopegate-target", "/x?y") in headers
+    assert ("x-scopegate-query", "?y") in headers
     assert ("x-scopegate-body-cut", "0-4,9-12") in headers
     asked = step.asked[0]
     assert (asked.path, asked.query, asked.scheme) == ("/a%20b", "q=1", "https")
@@ -293,9 +293,9 @@ async def test_a_policy_without_steps_lets_nobody_pass(tmp_path: Path, recorder:
 @pytest.mark.parametrize(
     "outcome",
     [
-        Continue(set_headers=(("x-user", "a\r\nx-scopegate-target: /admin"),)),
+        Continue(set_headers=(("x-user", "a\r\nx-scopegate-query: ?admin"),)),
         Continue(response_headers=(("x-user", "a\nset-cookie: b=c"),)),
-        Continue(target="/a\r\nx-user: root"),
+        Continue(query="a\r\nx-user: root"),
         Redirect("https://a.example/\r\nset-cookie: b=c", "login_started"),
     ],
 )

@@ -57,7 +57,7 @@ from scopegate.plugins.openid_connect.refusals import Refusals
 from scopegate.plugins.openid_connect.replay import Replays
 from scopegate.plugins.openid_connect.requirements import Requirements
 from scopegate.plugins.openid_connect.sessions import Sessions
-from scopegate.plugins.openid_connect.stripping import Stripping, request_target
+from scopegate.plugins.openid_connect.stripping import Stripping
 from scopegate.reason_code import ReasonCode
 from scopegate.session.session import Session
 from scopegate.session.session_cookie import OpenSession
@@ -371,8 +371,7 @@ class Admission:
     ) -> Continue:
         """The callback as the upstream gets it: without the code, with the original query."""
         _, _, query = logged_in.return_to.partition("?")
-        target = request_target(request.path, self._stripping.query(query))
-        return replace(_as_get(allowed, request), target=target)
+        return replace(_as_get(allowed, request), query=self._stripping.query(query))
 
     def preflight(self, request: Request, arguments: Arguments) -> Continue:
         """`run_on_preflight=false`: on without a question, and without anything that is ours."""

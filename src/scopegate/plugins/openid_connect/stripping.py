@@ -71,7 +71,7 @@ class Stripping:
         return Continue(
             set_headers=tuple(set_headers),
             remove_headers=tuple(dict.fromkeys(remove)) if remove else (),
-            target=None if query == request.query else request_target(request.path, query),
+            query=None if query == request.query else query,
             body_cuts=arguments.body_cuts(hidden["body"]),
             **said,
         )
@@ -104,8 +104,3 @@ class Stripping:
 def _spelled(name: str) -> str:
     """What could be read as a header of ours is one: servers take `_`, `.` and others for `-`."""
     return _SEPARATOR.sub("-", name)
-
-
-def request_target(path: str, query: str) -> str:
-    """Path and query as a request line has them."""
-    return f"{path}?{query}" if query else path
