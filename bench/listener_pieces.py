@@ -257,9 +257,11 @@ class Bench:
             listeners=(ir.Listener("proxy", "127.0.0.1", port),),
             routes=tuple(routes),
             clusters=tuple(map(self._cluster, range(services))),
-            upstream_headers=frozenset(UPSTREAM_HEADERS),
-            guarded_headers=KEY.headers | KEY.stripped,
-            cookies=frozenset({ir.GatewayCookie("session", (SEALED,), ("session2",))}),
+            names=ir.PolicyNames(
+                upstream_headers=frozenset(UPSTREAM_HEADERS),
+                guarded_headers=KEY.headers | KEY.stripped,
+                cookies=frozenset({ir.GatewayCookie("session", (SEALED,), ("session2",))}),
+            ),
         )
 
     def _cluster(self, number: int) -> ir.Cluster:

@@ -84,10 +84,7 @@ def compile_gateway(
         ),
         policies=table.policies,
         consumers=policies.directory if consumers_needed else None,
-        upstream_headers=policies.upstream_headers,
-        downstream_headers=policies.downstream_headers,
-        guarded_headers=policies.guarded_headers,
-        cookies=policies.cookies,
+        names=policies.names,
         escaped_slashes=settings.escaped_slashes,
         path_parameters=settings.path_parameters,
     )

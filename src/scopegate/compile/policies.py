@@ -10,7 +10,7 @@ from scopegate.compile.plugin_choice import chain
 from scopegate.compile.reasons import CompileFinding, CompileReason
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin, Route, Snapshot
-from scopegate.ir.gateway import ConsumerDirectory, GatewayCookie
+from scopegate.ir.gateway import ConsumerDirectory, PolicyNames
 from scopegate.ir.policy import Policy
 from scopegate.ir.replay import ReplayKey
 from scopegate.plugins.built import BuiltPlugin
@@ -79,28 +79,16 @@ class Policies:
         )
 
     @property
-    def upstream_headers(self) -> frozenset[str]:
-        """Every name that any step may set on a request."""
-        return frozenset(name for low in self._good() for name in low.upstream_headers)
-
-    @property
-    def downstream_headers(self) -> frozenset[str]:
-        """Every name that any step may add to an answer."""
-        return frozenset(name for low in self._good() for name in low.downstream_headers)
-
-    @property
-    def guarded_headers(self) -> frozenset[str]:
-        """Every name that any step reads or sets, where its yes may be given again."""
-        keys = (low.replay for low in self._good() if low.replay is not None)
-        return frozenset(name for key in keys for name in key.headers | key.stripped)
-
-    @property
-    def cookies(self) -> frozenset[GatewayCookie]:
-        """Every cookie that any step gives to browsers."""
-        return frozenset(cookie for low in self._good() for cookie in low.cookies)
-
-    def _good(self) -> Iterable[Lowered]:
-        return (low for low in self.lowered.values() if isinstance(low, Lowered))
+    def names(self) -> PolicyNames:
+        """What every step sets, reads (where its yes may be given again) and gives away."""
+        good = [low for low in self.lowered.values() if isinstance(low, Lowered)]
+        keys = [low.replay for low in good if low.replay is not None]
+        return PolicyNames(
+            upstream_headers=frozenset(name for low in good for name in low.upstream_headers),
+            downstream_headers=frozenset(name for low in good for name in low.downstream_headers),
+            guarded_headers=frozenset(name for key in keys for name in key.headers | key.stripped),
+            cookies=frozenset(cookie for low in good for cookie in low.cookies),
+        )
 
     def findings(self) -> Iterable[Finding]:
         """What could not be lowered, and what the plugins' own compilers have to say."""

@@ -1,6 +1,8 @@
 """The xDS server: hands resources to Envoy in an order that breaks nothing, and knows its answer.
 
 New clusters come first, then filters, listeners and routes; old clusters go last, after a while.
+Filters and routes name the same headers and do not change at the same moment: until all routes are
+there, filters are those that fit the old ones and the new ones.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,6 +95,7 @@ class AdsServer:
         self._on_outcome = on_outcome
         self._served: dict[str, ResourceSet] = {}
         self._good = last_good
+        self._fitting: ResourceSet | None = None
         self._has_inherited = last_good is not None
         self._connections: set[_Connection] = set()
         self._changed = asyncio.Condition()
@@ -137,15 +140,20 @@ class AdsServer:
         if self._server is not None:
             await self._server.stop(grace=STOP_S)
 
-    async def publish(self, resources: Resources, timeout_s: float) -> PublishOutcome:
+    async def publish(
+        self, resources: Resources, timeout_s: float, meanwhile: ResourceSet | None = None
+    ) -> PublishOutcome:
         """Hand out this configuration in place of the last, and wait for Envoy's answer.
 
         After `timeout_s` the answer is `pending`, and the roll-out goes on. A later call takes the
         place of an earlier one that is still under way.
+
+        meanwhile   filters that fit these routes and whatever routes an Envoy may still have; None
+                    when the configuration's own do
         """
         if self._roll_out is not None:
             self._roll_out.cancel()
-        roll_out = asyncio.create_task(self._run(resources))
+        roll_out = asyncio.create_task(self._run(resources, meanwhile or resources.extensions))
         self._roll_out = roll_out
         done, _ = await asyncio.wait({roll_out}, timeout=timeout_s)
         if not done:
@@ -155,7 +163,7 @@ class AdsServer:
             return PublishOutcome("pending", "a newer configuration took its place")
         return roll_out.result()
 
-    async def _run(self, resources: Resources) -> PublishOutcome:
+    async def _run(self, resources: Resources, meanwhile: ResourceSet) -> PublishOutcome:
         # Other listeners mean other settings: what was good for those is not served on these.
         good = self._good
         if good is not None and good.listeners != resources.listeners:
@@ -163,12 +171,16 @@ class AdsServer:
         try:
             if good is not None and self._has_inherited:
                 with contextlib.suppress(_Refused):  # an Envoy of another version may
-                    await self._hand_out(good)
-            await self._hand_out(resources)
+                    await self._hand_out(replace(good, extensions=meanwhile))
+            await self._hand_out(replace(resources, extensions=meanwhile))
+            if meanwhile is not resources.extensions:
+                await self._hand_out(resources)
         except _Refused as refusal:
             if good is not None:
+                # Its own filters need not fit the routes that an Envoy got meanwhile.
+                back = replace(good, extensions=self._fitting or good.extensions)
                 for type_url in reversed(ORDER):
-                    self._serve(type_url, good.of_kind(type_url))
+                    self._serve(type_url, back.of_kind(type_url))
             outcome = PublishOutcome("rejected", str(refusal), kept=good is not None)
         else:
             self._good = resources
@@ -189,6 +201,8 @@ class AdsServer:
             await self._until(type_url, target, must_subscribe=False)
             if type_url == CLUSTERS and target.keys() - before:
                 await self._until_warm()
+            if type_url == EXTENSIONS:
+                self._fitting = target  # all Envoys took them
         needed = ORDER if resources.listeners else (CLUSTERS, LISTENERS)
         for type_url in needed:
             await self._until(type_url, resources.of_kind(type_url), must_subscribe=True)

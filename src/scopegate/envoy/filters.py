@@ -58,7 +58,7 @@ from scopegate.envoy.route_matches import regex
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.envoy.spellings import no_other_spellings
 from scopegate.ir import policy_dialogue as dialogue
-from scopegate.ir.gateway import Gateway, GatewayCookie
+from scopegate.ir.gateway import GatewayCookie, PolicyNames
 from scopegate.ir.replay import GRANT, GRANTED
 
 ASKING = (names.SPELLINGS, names.REMEMBER, names.ASK, names.ASK_BODY, names.APPLY)
@@ -97,10 +97,10 @@ _SUBSTITUTIONS = {
 }
 
 
-def extensions(gateway: Gateway, settings: EnvoySettings) -> list[TypedExtensionConfig]:
+def extensions(policies: PolicyNames, settings: EnvoySettings) -> list[TypedExtensionConfig]:
     """The filters that ECDS hands out, by name."""
-    head = _ask(gateway, settings, dialogue.HEAD_PHASE)
-    body = _ask(gateway, settings, dialogue.BODY_PHASE)
+    head = _ask(policies, settings, dialogue.HEAD_PHASE)
+    body = _ask(policies, settings, dialogue.BODY_PHASE)
     body.filter_enabled_metadata.CopyFrom(_is_wanted_with_body())
     body.with_request_body.CopyFrom(
         BufferSettings(max_request_bytes=settings.body_limit_bytes, allow_partial_message=True)
@@ -113,7 +113,7 @@ def extensions(gateway: Gateway, settings: EnvoySettings) -> list[TypedExtension
     )
     cookies = Lua(
         default_source_code=DataSource(
-            inline_string=_lua_table(gateway.cookies) + _source("cookies.lua")
+            inline_string=_lua_table(policies.cookies) + _source("cookies.lua")
         ),
         clear_route_cache=BoolValue(value=False),
     )
@@ -124,12 +124,12 @@ def extensions(gateway: Gateway, settings: EnvoySettings) -> list[TypedExtension
         clear_route_cache=BoolValue(value=False),
     )
     filters = {
-        names.SPELLINGS: no_other_spellings(gateway.guarded_headers),
+        names.SPELLINGS: no_other_spellings(policies.guarded_headers),
         names.REMEMBER: unless(_has_no_grant(), remember),
         names.ASK: unless(_is_plain_yes(), head),
         names.ASK_BODY: body,
         names.APPLY: unless(_is_plain_yes(), apply),
-        names.COOKIES: unless(_has_no_mark(gateway.cookies), cookies),
+        names.COOKIES: unless(_has_no_mark(policies.cookies), cookies),
     }
     return [
         TypedExtensionConfig(name=name, typed_config=packed(each)) for name, each in filters.items()
@@ -269,10 +269,10 @@ def _is_wanted_with_body() -> MetadataMatcher:
     )
 
 
-def _ask(gateway: Gateway, settings: EnvoySettings, phase: str) -> ExtAuthz:
+def _ask(policies: PolicyNames, settings: EnvoySettings, phase: str) -> ExtAuthz:
     """A question. What nobody has asked is not decided, and goes no further than `apply.lua`."""
-    to_upstream = [*sorted(gateway.upstream_headers), dialogue.DECIDED, *dialogue.APPLIED]
-    to_client = sorted(gateway.downstream_headers | {"cache-control", "set-cookie", GRANTED})
+    to_upstream = [*sorted(policies.upstream_headers), dialogue.DECIDED, *dialogue.APPLIED]
+    to_client = sorted(policies.downstream_headers | {"cache-control", "set-cookie", GRANTED})
     added = _SUBSTITUTIONS | {dialogue.PHASE: phase}
     return ExtAuthz(
         stat_prefix=phase,

@@ -119,10 +119,15 @@ def gateway_resources(
     table = route_table(gateway, settings, memo.table)
     return Resources(
         clusters=dict(memo.clusters.values()),
-        extensions=dict(map(_named, extensions(gateway, settings))),
+        extensions=filter_resources(gateway.names, settings),
         listeners=dict(memo.listeners.values()),
         routes={TABLE: Resource(table.digest.hex()[:16], table.content)},
     )
+
+
+def filter_resources(policies: ir.PolicyNames, settings: EnvoySettings) -> ResourceSet:
+    """The filters alone, for what these policies set, read and give away."""
+    return dict(map(_named, extensions(policies, settings)))
 
 
 def _named(message: Message) -> tuple[str, Resource]:

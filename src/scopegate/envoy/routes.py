@@ -257,7 +257,7 @@ def header_input(name: str) -> TypedExtensionConfig:
 def _head(gateway: ir.Gateway, guard: RBACPerRoute, settings: EnvoySettings) -> RouteConfiguration:
     """What holds for all routes."""
     of_filters = {names.GUARD: packed(guard)}
-    if not gateway.cookies:
+    if not gateway.names.cookies:
         of_filters[names.COOKIES] = switched_off()
     return RouteConfiguration(
         name=TABLE,

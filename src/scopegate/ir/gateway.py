@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -213,16 +214,66 @@ class GatewayCookie:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyNames:
+    """What policies set, read and give away. Header names are lower case.
+
+    upstream_headers    that policies may set on the request to the upstream
+    downstream_headers  that policies may add to the upstream's answer
+    guarded_headers     that policies read or set; where one decides, a client's header in another
+                        spelling of one does not go on
+    cookies             one name may stand there more than once
+    """
+
+    upstream_headers: frozenset[str] = frozenset()
+    downstream_headers: frozenset[str] = frozenset()
+    guarded_headers: frozenset[str] = frozenset()
+    cookies: frozenset[GatewayCookie] = frozenset()
+
+    def __or__(self, other: PolicyNames) -> PolicyNames:
+        """Those of both."""
+        return PolicyNames(
+            self.upstream_headers | other.upstream_headers,
+            self.downstream_headers | other.downstream_headers,
+            self.guarded_headers | other.guarded_headers,
+            self.cookies | other.cookies,
+        )
+
+    def to_json(self) -> bytes:
+        """Canonical JSON: the same names, the same bytes."""
+        return canonical_json(
+            {
+                "upstream_headers": sorted(self.upstream_headers),
+                "downstream_headers": sorted(self.downstream_headers),
+                "guarded_headers": sorted(self.guarded_headers),
+                "cookies": [[each.name, each.marks, each.rest] for each in sorted(self.cookies)],
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: bytes) -> PolicyNames:
+        """What `to_json` wrote. Raises ValueError on anything else."""
+        try:
+            document = json.loads(text)
+            return cls(
+                frozenset(document["upstream_headers"]),
+                frozenset(document["downstream_headers"]),
+                frozenset(document["guarded_headers"]),
+                frozenset(
+                    GatewayCookie(name, tuple(marks), tuple(rest))
+                    for name, marks, rest in document["cookies"]
+                ),
+            )
+        except (KeyError, TypeError) as fault:
+            raise ValueError(str(fault)) from None
+
+
+@dataclass(frozen=True, slots=True)
 class Gateway:
     """Everything one node does.
 
     policies            by id
     consumers           the directory that policies look in; None when none does
-    upstream_headers    names, lower case, that policies may set on the request to the upstream
-    downstream_headers  names, lower case, that policies may add to the upstream's answer
-    guarded_headers     names, lower case, that policies read or set; where one decides, a client's
-                        header in another spelling of one does not go on
-    cookies             of all policies; one name may stand there more than once
+    names               what all these policies set, read and give away
     escaped_slashes     `refuse`: a path with an encoded slash or backslash is answered 400, unless
                         a route's own path has one; `keep`: it goes on as it is
     path_parameters     the same for a path with `;`, encoded or not
@@ -233,9 +284,6 @@ class Gateway:
     clusters: tuple[Cluster, ...] = ()
     policies: Mapping[str, Policy] = field(default_factory=dict)
     consumers: ConsumerDirectory | None = None
-    upstream_headers: frozenset[str] = frozenset()
-    downstream_headers: frozenset[str] = frozenset()
-    guarded_headers: frozenset[str] = frozenset()
-    cookies: frozenset[GatewayCookie] = frozenset()
+    names: PolicyNames = PolicyNames()
     escaped_slashes: Literal["refuse", "keep"] = "refuse"
     path_parameters: Literal["refuse", "keep"] = "refuse"

@@ -15,6 +15,7 @@ from scopegate.ir.gateway import (
     Gateway,
     Listener,
     PathMatch,
+    PolicyNames,
     Route,
     RouteMatch,
 )
@@ -59,8 +60,13 @@ class Node:
         return self.route(path, policy_id=POLICY_ID, **fields)
 
     async def serve(self, *routes: Route, **fields) -> None:
-        """Publish these routes; tells Envoy and the doubles to forget what was before."""
+        """Publish these routes; tells Envoy and the doubles to forget what was before.
+
+        Fields of PolicyNames are the gateway's names.
+        """
         defaults = {"listeners": (self.listener,), "clusters": (self.cluster,)}
+        named = {name: fields.pop(name) for name in PolicyNames.__slots__ if name in fields}
+        defaults["names"] = PolicyNames(**named)
         await self.envoy.must_publish(Gateway(routes=routes, **{**defaults, **fields}))
         self.forget()
 

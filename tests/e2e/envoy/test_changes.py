@@ -18,6 +18,7 @@ from scopegate.ir.gateway import (
     Gateway,
     Listener,
     PathMatch,
+    PolicyNames,
     Route,
     RouteMatch,
 )
@@ -50,7 +51,7 @@ def gateway(port: int, upstream: Upstream, number: int = 0, **fields) -> Gateway
             "listeners": (Listener("http", "127.0.0.1", port),),
             "routes": tuple(routes),
             "clusters": (cluster,),
-            "upstream_headers": frozenset({f"x-name-{number}"}),
+            "names": PolicyNames(upstream_headers=frozenset({f"x-name-{number}"})),
             **fields,
         }
     )

@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from scopegate.ir.gateway import Cluster, Forward, Gateway, Listener, PathMatch, Route, RouteMatch
+from scopegate.ir.gateway import (
+    Cluster,
+    Forward,
+    Gateway,
+    Listener,
+    PathMatch,
+    PolicyNames,
+    Route,
+    RouteMatch,
+)
 from support import policy_double
 from support.envoy_process import running_envoy
 from support.ports import free_port
@@ -55,7 +64,7 @@ async def test_killed_workers_cost_no_request(listening: socket.socket):
                     policy_id="0" * 32,
                 ),
             ),
-            upstream_headers=frozenset({"x-worker"}),
+            names=PolicyNames(upstream_headers=frozenset({"x-worker"})),
         )
         await envoy.must_publish(gateway)
         statuses: list[int] = []

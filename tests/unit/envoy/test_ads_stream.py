@@ -8,7 +8,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 from google.rpc.status_pb2 import Status
 
 from scopegate.envoy.ads_stream import AdsStream
-from scopegate.envoy.resources import CLUSTERS, ROUTES, Resource, ResourceSet
+from scopegate.envoy.resources import CLUSTERS, EXTENSIONS, ROUTES, Resource, ResourceSet
 
 
 def clusters(**ports: int) -> ResourceSet:
@@ -141,3 +141,24 @@ def test_who_asks_for_a_name_again_is_sent_it_again():
     stream.receive(DeltaDiscoveryRequest(type_url=ROUTES, resource_names_unsubscribe=["one"]))
     subscribe(stream, ROUTES, "one")
     assert sent(stream.response(ROUTES, target)) == ({"one"}, set())
+
+
+def test_after_a_no_all_of_the_response_is_sent_again():
+    """Envoy may have taken a part of it."""
+    stream = AdsStream()
+    subscribe(stream, CLUSTERS, "*")
+    good = clusters(a=1, b=1)
+    answer(stream, stream.response(CLUSTERS, good))
+    answer(stream, stream.response(CLUSTERS, clusters(a=2, b=2)), "b is wrong")
+    back = stream.response(CLUSTERS, good)
+    assert sent(back) == ({"a", "b"}, set())
+    answer(stream, back)
+    assert stream.accepted(CLUSTERS, good)
+
+
+def test_what_an_envoy_says_of_its_filters_is_not_believed():
+    """It names the version before, also of one that it took with others that it refused."""
+    stream = AdsStream()
+    filters = {"f": Resource.of(RouteConfiguration(name="f"))}
+    subscribe(stream, EXTENSIONS, "f", f=filters["f"].version)
+    assert sent(stream.response(EXTENSIONS, filters)) == ({"f"}, set())

@@ -99,7 +99,7 @@ def test_its_schema_checks_what_is_configured() -> None:
 async def test_it_is_compiled_prepared_and_asked(tmp_path: Path) -> None:
     gateway = compiled(stored(word="open")).gateway
     [(policy_id, policy)] = gateway.policies.items()
-    assert gateway.upstream_headers == {"x-word"}
+    assert gateway.names.upstream_headers == {"x-word"}
     (tmp_path / f"policy-{policy_id}.json").write_bytes(policy.to_json())
     log = SimpleNamespace(
         warning=lambda *_, **__: None,

@@ -22,6 +22,7 @@ from scopegate.admin.application import create_admin_app
 from scopegate.admin.node import NodeInfo
 from scopegate.app.certificates import pair_of
 from scopegate.app.control.endpoints import facts_app, status_app
+from scopegate.app.control.handed_out_names import HandedOutNames
 from scopegate.app.control.issuer_book import IssuerBook
 from scopegate.app.control.last_good import LastGood
 from scopegate.app.control.policy_files import PolicyFiles
@@ -89,6 +90,7 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
             snapshot, facts, compile_settings, PLUGINS, memo
         ),
         files=PolicyFiles(prefix.policies, time.time),
+        names=HandedOutNames(prefix.handed_out_names),
         last_good=last_good,
         ads=ads,
         envoy=_envoy_settings(settings),

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from scopegate.admin.node import PublishResult
 from scopegate.app.control.config_refusal import ProxyRefusal, explain
+from scopegate.app.control.handed_out_names import HandedOutNames
 from scopegate.app.control.issuer_book import IssuerBook
 from scopegate.app.control.last_good import LastGood
 from scopegate.app.control.policy_files import PolicyFiles
@@ -23,7 +24,12 @@ from scopegate.compile.gateway import Compiled, CompileMemo
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Snapshot
 from scopegate.envoy.ads import AdsServer, PublishOutcome
-from scopegate.envoy.resources import ResourceMemo, Resources, gateway_resources
+from scopegate.envoy.resources import (
+    ResourceMemo,
+    Resources,
+    filter_resources,
+    gateway_resources,
+)
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import Gateway
 from scopegate.plugins.built import BuiltPlugin, issuer_requests
@@ -71,6 +77,7 @@ class Publisher:
         plugins: Sequence[BuiltPlugin],
         compile_: Compile,
         files: PolicyFiles,
+        names: HandedOutNames,
         last_good: LastGood,
         ads: AdsServer,
         envoy: EnvoySettings,
@@ -81,6 +88,7 @@ class Publisher:
         self._plugins = plugins
         self._compile = compile_
         self._files = files
+        self._names = names
         self._last_good = last_good
         self._ads = ads
         self._envoy = envoy
@@ -167,9 +175,14 @@ class Publisher:
             # Beside the event loop, which answers other writes meanwhile; one round at a time.
             compiled = await asyncio.to_thread(self._compile, snapshot, facts, compiling)
             used = self._files.write(compiled.gateway)
+            names = compiled.gateway.names
             resources = await asyncio.to_thread(
                 gateway_resources, compiled.gateway, self._envoy, telling
             )
+            wide = self._names.widen(names)
+            meanwhile = None
+            if wide != names:
+                meanwhile = await asyncio.to_thread(filter_resources, wide, self._envoy)
         except (StoreUnavailable, OSError) as problem:
             logger().error("configuration not published", detail=str(problem))
             self._try_again_soon()
@@ -183,7 +196,7 @@ class Publisher:
         self._fault = None
         self._tell_findings(compiled.findings)
         self._sent = _Published(compiled.gateway, resources, began_s, changes)
-        outcome = await self._ads.publish(resources, PUSH_LIMIT_S)
+        outcome = await self._ads.publish(resources, PUSH_LIMIT_S, meanwhile)
         self._metrics.config_pushed(outcome=outcome.status, seconds=time.perf_counter() - began_s)
         if outcome.status == "pending":
             logger().warning("configuration is not live yet", why=outcome.detail)
@@ -227,6 +240,7 @@ class Publisher:
             took_ms=round((time.perf_counter() - sent.began_s) * 1000),
         )
         self._good, self._refusal, self._serves = sent, None, True
+        self._names.settle(sent.gateway.names)
         self._last_good.forget()
 
     def _note_refusal(self, outcome: PublishOutcome, sent: _Published) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -16,9 +17,17 @@ from scopegate.admin.node import PublishResult
 from scopegate.app.control.publisher import CROWD, Publisher
 from scopegate.compile.gateway import Compiled
 from scopegate.envoy.ads import PublishOutcome
-from scopegate.envoy.resources import Resources
+from scopegate.envoy.resources import Resources, ResourceSet, filter_resources
 from scopegate.envoy.settings import EnvoySettings
-from scopegate.ir.gateway import Gateway, Listener, PathMatch, Refuse, Route, RouteMatch
+from scopegate.ir.gateway import (
+    Gateway,
+    Listener,
+    PathMatch,
+    PolicyNames,
+    Refuse,
+    Route,
+    RouteMatch,
+)
 from scopegate.store.protocol import StoreUnavailable
 from scopegate.telemetry.metrics import Metrics
 
@@ -40,8 +49,8 @@ class SilentStore:
 
 def publisher_of(store: object, **parts: object) -> Publisher:
     unused = SimpleNamespace()
-    names = ("issuers", "plugins", "compile_", "files", "last_good", "ads", "envoy", "metrics")
-    return Publisher(**cast(Any, {"store": store, **dict.fromkeys(names, unused), **parts}))
+    needed = inspect.signature(Publisher).parameters
+    return Publisher(**cast(Any, {**dict.fromkeys(needed, unused), "store": store, **parts}))
 
 
 @contextlib.asynccontextmanager
@@ -78,6 +87,8 @@ class Proxy:
     fault: Exception | None = None
     sweep_fault: OSError | None = None
     kept: list[Resources | None] = field(default_factory=list)
+    known: PolicyNames = field(default_factory=PolicyNames)
+    handed_out: list[tuple[ResourceSet, ResourceSet | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.publisher = publisher_of(
@@ -86,6 +97,7 @@ class Proxy:
             issuers=SimpleNamespace(want=lambda _: None, facts=dict, findings=list),
             compile_=self.compile,
             files=SimpleNamespace(write=lambda _: frozenset(), sweep=self.sweep),
+            names=SimpleNamespace(widen=self.widen, settle=self.settle),
             last_good=SimpleNamespace(keep=self.kept.append, forget=lambda: self.kept.append(None)),
             ads=self,
             envoy=EnvoySettings(),
@@ -104,7 +116,17 @@ class Proxy:
     async def snapshot(self) -> Any:
         return SimpleNamespace(plugins={})
 
-    async def publish(self, _: Resources, __: float) -> PublishOutcome:
+    def widen(self, names: PolicyNames) -> PolicyNames:
+        self.known |= names
+        return self.known
+
+    def settle(self, names: PolicyNames) -> None:
+        self.known = names
+
+    async def publish(
+        self, resources: Resources, _: float, meanwhile: ResourceSet | None
+    ) -> PublishOutcome:
+        self.handed_out.append((resources.extensions, meanwhile))
         if self.outcome.status != "pending":
             self.publisher.note(self.outcome)
         return self.outcome
@@ -327,3 +349,21 @@ async def test_failing_rounds_share_one_timer(
     assert rounds == 20
     await asyncio.sleep(0.35)
     assert 1 <= rounds - 20 <= 4
+
+
+async def test_filters_know_what_older_routes_name_until_none_is_left(proxy: Proxy) -> None:
+    def up(*names: str) -> PolicyNames:
+        return PolicyNames(upstream_headers=frozenset(names))
+
+    def filters(names: PolicyNames) -> ResourceSet:
+        return filter_resources(names, EnvoySettings())
+
+    for names, outcome in ((up("a"), LIVE), (up("b"), REFUSED), (up("c"), LIVE), (up("c"), LIVE)):
+        proxy.gateway, proxy.outcome = Gateway(names=names), outcome
+        await proxy.publisher.publish()
+    assert proxy.handed_out == [
+        (filters(up("a")), None),
+        (filters(up("b")), filters(up("a", "b"))),
+        (filters(up("c")), filters(up("a", "b", "c"))),
+        (filters(up("c")), None),
+    ]

@@ -1,0 +1,57 @@
+"""What the policies of all configurations set, read and give away that an Envoy may still have.
+
+Filters that lack a name of them would let a client's word through in its place, so until a
+configuration is live, Envoy has filters for all of these. They stand in a file, since an Envoy
+outlives the control that it had its configuration from.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from scopegate.ir.gateway import PolicyNames
+from scopegate.telemetry.logging import logger
+
+
+class HandedOutNames:
+    """One file, its owner's alone; written before anything is handed out that adds to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known = self._load()
+        self._newest = PolicyNames()
+
+    def _load(self) -> PolicyNames:
+        try:
+            return PolicyNames.from_json(self._path.read_bytes())
+        except FileNotFoundError:
+            return PolicyNames()
+        except (OSError, ValueError) as problem:
+            logger().warning("names of the last configuration not read", detail=str(problem))
+            return PolicyNames()
+
+    def widen(self, names: PolicyNames) -> PolicyNames:
+        """These are about to be handed out; what filters must know meanwhile. Raises OSError."""
+        self._newest = names
+        self._keep(self._known | names)
+        return self._known
+
+    def settle(self, names: PolicyNames) -> None:
+        """Every Envoy has the configuration of these, and none before it."""
+        try:
+            self._keep(names | self._newest)
+        except OSError as problem:
+            # Filters know more than they need to until a later one is written.
+            logger().warning("names of the configuration not written", detail=str(problem))
+
+    def _keep(self, names: PolicyNames) -> None:
+        if names == self._known:
+            return
+        beside = self._path.with_name(f"{self._path.name}.new")
+        beside.unlink(missing_ok=True)
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(names.to_json())
+        beside.replace(self._path)
+        self._known = names

@@ -1,0 +1,102 @@
+"""A change of what policies set is no moment in which a client's word stands in its place."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from scopegate.envoy.resources import filter_resources, gateway_resources
+from scopegate.ir.gateway import Gateway, GatewayCookie, PathMatch, PolicyNames, RouteMatch
+from support.policy_double import Asked, Verdict, allow
+from support.raw_http import RawConnection
+
+from .conftest import Node
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ONE, TWO = "1" * 32, "2" * 32
+SETS = {ONE: "x-one", TWO: "x-two"}
+FORGED = [("X-One", "forged"), ("X-Two", "forged"), ("X-Decided-By", "forged")]
+
+
+def names(policy_id: str, **more) -> PolicyNames:
+    return PolicyNames(upstream_headers=frozenset({SETS[policy_id], "x-decided-by"}), **more)
+
+
+def gateway(node: Node, policy_id: str, others: int = 0, **more) -> Gateway:
+    other = node.route("/", route_id="other")
+    paths = (PathMatch("prefix", f"/other/{number}") for number in range(others))
+    return Gateway(
+        listeners=(node.listener,),
+        clusters=(node.cluster,),
+        routes=(
+            *(replace(other, key=path.value, match=RouteMatch(path=path)) for path in paths),
+            node.route("/", policy_id=policy_id),
+        ),
+        names=names(policy_id, **more),
+    )
+
+
+def decide(asked: Asked) -> Verdict:
+    policy_id = asked.one("x-scopegate-policy")
+    assert policy_id is not None
+    return allow((SETS[policy_id], "ours"), ("x-decided-by", policy_id))
+
+
+async def publish(node: Node, wanted: Gateway, fits: PolicyNames | None = None) -> str:
+    assert node.envoy.ads is not None
+    settings = node.envoy.settings
+    outcome = await node.envoy.ads.publish(
+        gateway_resources(wanted, settings),
+        60,
+        filter_resources(fits, settings) if fits else None,
+    )
+    return outcome.status
+
+
+def no_word_of_the_client_counts(node: Node) -> None:
+    for received in node.upstream.received:
+        policy_id = received.one("x-decided-by")
+        assert policy_id in SETS
+        assert received.one(SETS[policy_id]) == "ours"
+
+
+async def test_while_filters_and_routes_change_one_after_the_other(node: Node):
+    await node.serve()
+    node.policy.decide = decide
+    assert await publish(node, gateway(node, ONE, others=2000)) == "live"
+    stop = asyncio.Event()
+
+    async def client() -> int:
+        connection = await RawConnection.open(node.plain)
+        count = 0
+        while not stop.is_set():
+            assert (await connection.ask("/", headers=FORGED)).status == 200
+            count += 1
+        connection.close()
+        return count
+
+    clients = [asyncio.create_task(client()) for _ in range(4)]
+    for policy_id in (TWO, ONE) * 3:
+        wanted = gateway(node, policy_id, others=2000)
+        assert await publish(node, wanted, names(ONE) | names(TWO)) == "live"
+    stop.set()
+    assert sum(await asyncio.gather(*clients)) > 100
+    no_word_of_the_client_counts(node)
+
+
+@pytest.mark.parametrize("turn", range(4))
+async def test_when_some_filters_are_refused_none_of_their_like_stays(node: Node, turn: int):
+    """Envoy takes filters of one response one by one, in an order that is not ours."""
+    await node.serve()
+    node.policy.decide = decide
+    assert await publish(node, gateway(node, ONE)) == "live"
+    broken = GatewayCookie('a"', ("1AQ",))  # no name of a cookie, and no Lua
+    refused = gateway(node, TWO, cookies=frozenset({broken}), guarded_headers=frozenset({"x-g"}))
+    assert await publish(node, refused) == "rejected"
+    assert await publish(node, gateway(node, ONE)) == "live"
+    assert (await node.ask("/", headers=[*FORGED, ("X_G", str(turn))])).status == 200
+    no_word_of_the_client_counts(node)
+    assert node.upstream.last.one("x_g") == str(turn)
