@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from scopegate.compile.plugin_choice import chain
 from scopegate.compile.reasons import CompileFinding, CompileReason
+from scopegate.entities.common_fields import HEADER_NAME_LIMIT
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin, Route, Snapshot
 from scopegate.ir.gateway import ConsumerDirectory, PolicyNames
@@ -210,6 +211,13 @@ def _lower(
         return CannotLower(
             CompileReason.PLUGIN_DEFECT, f"its compiler failed with {type(error).__name__}"
         )
+    guarded = lowered.replay.headers | lowered.replay.stripped if lowered.replay else frozenset()
+    for name in guarded:
+        if len(name) > HEADER_NAME_LIMIT:
+            return CannotLower(
+                CompileReason.HEADER_NAME_RESERVED,
+                f"a header name of more than {HEADER_NAME_LIMIT} characters: '{name[:40]}…'",
+            )
     for name in sorted(lowered.upstream_headers | lowered.downstream_headers):
         if not _HEADER_NAME.fullmatch(name) or is_reserved_header(name):
             return CannotLower(

@@ -29,7 +29,7 @@ class CompileReason(ReasonCode):
     HEADER_NAME_RESERVED = (
         "header_name_reserved",
         500,
-        "The plugin would set a header that belongs to the connection or the gateway.",
+        "The plugin names a header that belongs to the connection or the gateway, or is too long.",
         "The finding names the header; choose another name in the plugin's fields.",
     )
     ROUTE_REGEX_INVALID = (

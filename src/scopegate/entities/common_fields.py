@@ -89,8 +89,13 @@ def tag_fault(tag: str) -> str | None:
     )
 
 
+HEADER_NAME_LIMIT = 128
+
+
 def header_name_fault(name: str) -> str | None:
-    """Letters, digits, `-` and `_`."""
+    """Letters, digits, `-` and `_`; not too many, for all spellings of a name are looked for."""
+    if len(name) > HEADER_NAME_LIMIT:
+        return f"a header name of {len(name)} characters: no more than {HEADER_NAME_LIMIT} work"
     if re.fullmatch(r"[0-9A-Za-z_-]+", name):
         return None
     return (

@@ -23,18 +23,39 @@ from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from scopegate.envoy.arrival import SEPARATOR, STRIPPED_HEADERS
 from scopegate.envoy.route_matches import regex
 
+_PARCEL_LIMIT = 32_768
 _LETTER = re.compile("[a-z0-9]")
 _GONE = re.compile(STRIPPED_HEADERS)
 
 
 def no_other_spellings(names: Iterable[str]) -> HeaderMutationFilter:
     """The filter for these names, lower case."""
-    patterns = [pattern for name in sorted(names) for pattern in other_spellings(name)]
-    if not patterns:
+    patterns = (pattern for name in sorted(names) for pattern in other_spellings(name))
+    removals = [
+        HeaderMutation(
+            remove_on_match=HeaderMutation.RemoveOnMatch(
+                key_matcher=StringMatcher(safe_regex=regex("|".join(together)))
+            )
+        )
+        for together in _parcels(patterns)
+    ]
+    if not removals:
         return HeaderMutationFilter()
-    other = StringMatcher(safe_regex=regex("|".join(patterns)))
-    removal = HeaderMutation(remove_on_match=HeaderMutation.RemoveOnMatch(key_matcher=other))
-    return HeaderMutationFilter(mutations=Mutations(request_mutations=[removal]))
+    return HeaderMutationFilter(mutations=Mutations(request_mutations=removals))
+
+
+def _parcels(patterns: Iterable[str]) -> Iterator[list[str]]:
+    """Together as many as Envoy takes as one regular expression, and more (RE2: 8 MiB each)."""
+    parcel: list[str] = []
+    length = 0
+    for pattern in patterns:
+        if parcel and length + len(pattern) > _PARCEL_LIMIT:
+            yield parcel
+            parcel, length = [], 0
+        parcel.append(pattern)
+        length += len(pattern)
+    if parcel:
+        yield parcel
 
 
 @lru_cache(maxsize=4096)  # every entry of the table asks about the same few

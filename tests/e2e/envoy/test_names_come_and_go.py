@@ -100,3 +100,18 @@ async def test_when_some_filters_are_refused_none_of_their_like_stays(node: Node
     assert (await node.ask("/", headers=[*FORGED, ("X_G", str(turn))])).status == 200
     no_word_of_the_client_counts(node)
     assert node.upstream.last.one("x_g") == str(turn)
+
+
+async def test_envoy_takes_very_many_long_names(node: Node):
+    long = frozenset(f"{'x-' * 61}{number:04}" for number in range(100))
+    many = frozenset(f"x-name-of-some-length-{number}" for number in range(20_000))
+    assert await publish(node, gateway(node, ONE, guarded_headers=many | long)) == "live"
+    node.forget()
+    node.policy.decide = decide
+    twins = [("X_Name-Of-Some-Length-19999", "x"), ("x_" * 61 + "0099", "y"), ("X-Other", "z")]
+    assert (await node.ask("/", headers=[*FORGED, *twins])).status == 200
+    assert (
+        not {"x_name-of-some-length-19999", "x_" * 61 + "0099"}
+        & dict(node.upstream.last.headers).keys()
+    )
+    assert node.upstream.last.one("x-other") == "z"

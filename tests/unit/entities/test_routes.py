@@ -147,6 +147,10 @@ def test_hosts_with_ports_wildcards_and_addresses_are_taken(host: str) -> None:
             {"headers": {"a b": ["a"]}},
             "headers: bad header name 'a b', allowed characters are A-Z, a-z, 0-9, '_', and '-'",
         ),
+        (
+            {"headers": {"a" * 129: ["a"]}},
+            "headers: a header name of 129 characters: no more than 128 work",
+        ),
         ({"headers": {"a": "b"}}, "headers: expected an array"),
         ({"headers": {"a": []}}, "headers: length must be at least 1"),
         ({"headers": {"a": ["b", 5]}}, "headers.2: expected a string"),

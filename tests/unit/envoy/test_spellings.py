@@ -39,3 +39,13 @@ def test_without_names_nothing_is_done():
 def test_names_are_in_one_pattern():
     (removal,) = no_other_spellings(["x-b", "x-a"]).mutations.request_mutations
     assert removal.remove_on_match.key_matcher.safe_regex.regex == (r"x[^a-z0-9\-]a|x[^a-z0-9\-]b")
+
+
+def test_very_many_names_are_in_several_patterns_and_none_is_lost():
+    names = [f"x-user-{number}" for number in range(3000)]
+    removals = no_other_spellings(names).mutations.request_mutations
+    patterns = [each.remove_on_match.key_matcher.safe_regex.regex for each in removals]
+    assert len(patterns) > 1
+    assert max(map(len, patterns)) < 64_000
+    for name in names:
+        assert any(re.fullmatch(pattern, name.replace("-", "_")) for pattern in patterns)
