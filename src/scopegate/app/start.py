@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import errno
 import os
 import resource
 import secrets
@@ -145,10 +146,13 @@ def _revocations(path: Path) -> Iterator[None]:
     try:
         begin_revocations(path, secrets.token_bytes)
     except OSError as error:
-        raise CannotStart(
-            f"{path}: {(error.strerror or 'it cannot be made').lower()}; remove it, or set another"
-            " prefix"
-        ) from None
+        what_to_do = (
+            f"make room in {path.parent}"
+            if error.errno == errno.ENOSPC
+            else "remove it, or set another prefix"
+        )
+        why = (error.strerror or "it cannot be made").lower()
+        raise CannotStart(f"{path}: {why}; {what_to_do}") from None
     try:
         yield
     finally:

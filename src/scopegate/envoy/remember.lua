@@ -76,15 +76,18 @@ end
 
 -- ---------------------------------------------------------------------------- revocations
 -- REVOCATIONS is a line that names its epoch, then a tag on each line, in the order of time. When
--- it is begun anew, its epoch is another, and nothing that was remembered counts any more.
+-- it is begun anew, its epoch is another (or it is shorter than it was), and nothing that was
+-- remembered counts any more.
 
 local epoch, offset = nil, 0
+local life = 0 -- how often everything was forgotten
 local read_at_s = nil
 local revoked, revoked_before, rotated_at_s = {}, {}, 0
 
 local function forget_all()
   young, old = generation(), generation()
   revoked, revoked_before = {}, {}
+  life = life + 1
 end
 
 local function read_revocations(now_s)
@@ -97,11 +100,16 @@ local function read_revocations(now_s)
       forget_all()
       epoch, offset = head, EPOCH_BYTES
     end
-    file:seek("set", offset)
+    if file:seek("end") < offset then
+      forget_all() -- cut off by somebody
+      offset = EPOCH_BYTES
+    end
+    local from = offset
+    file:seek("set", from)
     for tag, behind in string.gmatch(file:read("*a"), "(%x+)\n()") do
       forget(tag)
       revoked[tag] = true
-      offset = offset + #tag + 1
+      offset = from + behind - 1
     end
   end
   if file then
@@ -320,7 +328,7 @@ local function on_request(handle)
   if grant and now_s < grant.till_s then
     replay(headers, grant, recipe)
   elseif slot then
-    local asked = { slot = slot, key = key, at_s = now_s, epoch = epoch }
+    local asked = { slot = slot, key = key, at_s = now_s, life = life }
     handle:streamInfo():dynamicMetadata():set(MINE, "asked", asked)
   end
 end
@@ -331,9 +339,9 @@ local function on_response(handle)
   local said = handle:streamInfo():dynamicMetadata()
   local mine = said:get(MINE)
   local asked = mine and mine.asked
-  -- What was revoked since it was asked must still be known: not after a minute, nor in another
-  -- epoch. Answers may take long.
-  if not asked or asked.epoch ~= epoch or os.time() - asked.at_s >= REVOKED_KEPT_S then
+  -- What was revoked since it was asked must still be known: not after a minute, nor when it was
+  -- forgotten. Answers may take long.
+  if not asked or asked.life ~= life or os.time() - asked.at_s >= REVOKED_KEPT_S then
     return
   end
   local answer = said:get(ANSWERS)

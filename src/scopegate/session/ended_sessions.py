@@ -8,6 +8,7 @@ Source: contract openid-connect.md §10, §22 (8).
 from __future__ import annotations
 
 import hashlib
+import math
 
 from scopegate.session.remembered import Remembered
 from scopegate.session.revocations import Revocations
@@ -21,6 +22,7 @@ SUPERSEDED_LIMIT_S = 31 * 86400
 """How long a superseded generation is remembered at most."""
 _MARGIN_S = 60
 _KEYS_BYTES = 500
+_TAG_BYTES = 200
 _TAG_DIGITS = 32
 
 
@@ -41,8 +43,7 @@ class EndedSessions:
     async def end(self, session: Session, now_s: int) -> None:
         """End the session in every generation, at once."""
         await self._state.put(_end_key(session), b"", ended_ttl_s(session, now_s))
-        # Only now: whoever is asked from here on says no.
-        await self._revocations.publish([_tag(_end_key(session))])
+        await self._publish(_tag(_end_key(session)))
 
     async def supersede(self, session: Session, now_s: int) -> None:
         """End this generation in ten seconds: the next one was issued."""
@@ -52,10 +53,23 @@ class EndedSessions:
             str(now_s + RENEWED_GRACE_S).encode(),
             min(ended_ttl_s(session, now_s), SUPERSEDED_LIMIT_S),
         )
-        await self._revocations.publish([_tag(_generation_key(session))])
+        await self._publish(_tag(_generation_key(session)))
 
-    async def is_ended(self, session: Session, now_s: int) -> bool:
-        """Whether the session was ended, or this generation of it superseded long enough ago.
+    async def _publish(self, tag: str) -> None:
+        """Once, when the state knows it: whoever is asked from then on says no.
+
+        Who uses an old cookie over and over must not fill the file of revocations: a full one
+        begins anew, and then everybody's yes is forgotten.
+        """
+        if self._remembered is not None and self._remembered.get((self, tag)):
+            return
+        await self._revocations.publish([tag])
+        if self._remembered is not None:
+            self._remembered.put((self, tag), True, _TAG_BYTES)
+
+    async def good_until_s(self, session: Session, now_s: int) -> float | None:
+        """Until when nothing that is known ends the session; None: it was ended, or this generation
+        of it was superseded long enough ago. Without an end: infinite.
 
         A cookie that was written just before the renewal may have come to the browser after the
         renewed one, in a slow answer, and have taken its place. So it stays good.
@@ -63,12 +77,14 @@ class EndedSessions:
         keys = end_key, generation_key = self._keys(session)
         found = await self._state.get_many(keys)
         if end_key in found:
-            return True
-        ends_at = found.get(generation_key)
-        if ends_at is None or now_s < int(ends_at):
-            return False
-        renewed_at_s = int(ends_at) - RENEWED_GRACE_S
-        return session.last_used_at_s < renewed_at_s - LATE_ANSWER_S
+            return None
+        superseded = found.get(generation_key)
+        if superseded is None:
+            return math.inf
+        ends_at_s = int(superseded)
+        if session.last_used_at_s >= ends_at_s - RENEWED_GRACE_S - LATE_ANSWER_S:
+            return math.inf
+        return ends_at_s if now_s < ends_at_s else None
 
     def revocation_tags(self, session: Session) -> tuple[str, str]:
         """What is published when the session ends, and when this generation is superseded."""

@@ -20,6 +20,7 @@ from scopegate.session.shared_state import SharedStateUnavailable
 SIZE_LIMIT_BYTES = 1 << 20
 """Then it is begun anew: it holds what is over, not what was ever over."""
 WRITE_LIMIT_S = 2.0
+EPOCH_BYTES = 17  # the first line, its end included
 
 
 def begin_revocations(path: Path, random_bytes: RandomBytes) -> None:
@@ -55,12 +56,19 @@ class RevocationFile:
             ) from error
 
     def _append(self, text: bytes) -> None:
-        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+        """A file that somebody took away is made again: with another epoch, so nothing is lost."""
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        handle = os.open(self._path, flags, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            if os.fstat(handle).st_size > self._size_limit_bytes:
+            there = os.fstat(handle)
+            if there.st_uid != os.geteuid():
+                raise PermissionError(errno.EPERM, "it is another user's")
+            if not EPOCH_BYTES <= there.st_size <= self._size_limit_bytes:
                 os.ftruncate(handle, 0)
                 text = _epoch(self._random_bytes) + text
+            elif os.pread(handle, 1, there.st_size - 1) != b"\n":
+                text = b"\n" + text  # whoever wrote before was killed within his line
             _write(handle, text)
         finally:
             os.close(handle)

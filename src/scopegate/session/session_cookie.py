@@ -8,6 +8,7 @@ session instead: where it differs the session is good for nothing but to be ende
 from __future__ import annotations
 
 import hmac
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -51,12 +52,14 @@ class OpenSession:
                    former key sealed it, so that sessions move to the current one
     is_touched     the use is written down and nothing else: the cookie that was brought stays as
                    good as it was
+    good_until_s   when it ends for another reason than its clocks (unix seconds); mostly infinite
     """
 
     session: Session
     clocks: ClockState
     needs_saving: bool
     is_touched: bool = False
+    good_until_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,23 @@ async def test_a_renewal_publishes_the_generation_before(world: World) -> None:
     assert set(second.tags).isdisjoint(world.revocations.published)
 
 
+async def test_a_superseded_cookie_lasts_no_longer_than_its_grace(world: World) -> None:
+    """On a route with longer clocks, too, which would have renewed it later."""
+    world.idp.lifetimes.access_token_s = 10 * 86400
+    shared = {"session_secret": "the secret of both", "session_idling_timeout": 0}
+    visitor = world.visitor(await world.plugin(**shared, session_rolling_timeout=100))
+    await visitor.log_in()
+    world.clock.advance(78)
+    before = visitor.copy()
+    before.plugin = await world.plugin(**shared, session_rolling_timeout=3600)
+    assert set_cookies(await visitor.get("/oidc")), "renewed"
+    ends_at_s = world.clock() + 10
+    world.clock.advance(3)
+    found = lasting(await before.get("/oidc"))
+    assert found is not None
+    assert found.until_s == ends_at_s
+
+
 async def test_who_is_let_in_as_nobody_is_asked_about(world: World) -> None:
     plugin = await world.plugin(run_on_preflight=False)
     answer = await world.visitor(plugin).send("OPTIONS", "/", SCRIPT)

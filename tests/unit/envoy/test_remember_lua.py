@@ -110,6 +110,32 @@ def test_a_decision_that_began_before_a_revocation_is_not_remembered(memory: Mem
     assert not was_given(memory.ask(TOKEN))
 
 
+def test_a_file_that_was_cut_off_ends_everything_and_is_read_on(memory: Memory) -> None:
+    memory.file.write_text(EPOCHS[0] + "00ab\n00cd\n")
+    memory.at(NOW_S + 1)
+    memory.give(TOKEN, tags=("00ef",))
+    asked = memory.ask([("cookie", "a=1")])
+    memory.file.write_text(EPOCHS[0])
+    memory.at(NOW_S + 2)
+    assert not was_given(memory.ask(TOKEN))
+    memory.answer(asked, grant_text(NOW_S + 100, ("00cd",), (), ()))
+    assert not was_given(memory.ask([("cookie", "a=1")])), "it may be revoked"
+    memory.give(TOKEN, tags=("00ef",))
+    memory.file.write_text(EPOCHS[0] + "00ef\n")
+    memory.at(NOW_S + 3)
+    assert not was_given(memory.ask(TOKEN))
+
+
+def test_what_is_no_line_hides_none_behind_it(memory: Memory) -> None:
+    memory.give(TOKEN, tags=("00ef",))
+    memory.file.write_text(EPOCHS[0] + "no tag\n\n00a")
+    memory.at(NOW_S + 1)
+    assert was_given(memory.ask(TOKEN))
+    memory.file.write_text(EPOCHS[0] + "no tag\n\n00a\n00ef\n")
+    memory.at(NOW_S + 2)
+    assert not was_given(memory.ask(TOKEN))
+
+
 @pytest.mark.parametrize("content", [None, "", "short", EPOCHS[1]])
 def test_without_the_file_or_with_another_nothing_counts(
     memory: Memory, content: str | None

@@ -6,6 +6,7 @@ import asyncio
 import os
 import stat
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -63,11 +64,45 @@ async def test_a_large_file_begins_anew_with_another_epoch(path: Path) -> None:
     file.close()
 
 
+async def test_a_file_that_is_gone_or_cut_off_is_begun_anew(path: Path) -> None:
+    file = RevocationFile(path, os.urandom)
+    epochs = {lines(path)[0]}
+    for damage in (path.unlink, partial(os.truncate, path, 0), partial(os.truncate, path, 5)):
+        damage()
+        await file.publish(["aa"])
+        epoch, tag = lines(path)
+        assert (len(epoch), tag) == (16, "aa")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        epochs.add(epoch)
+    assert len(epochs) == 4
+    file.close()
+
+
+async def test_a_line_that_was_left_unfinished_takes_none_with_it(path: Path) -> None:
+    with path.open("a") as other:
+        other.write("ab")
+    file = RevocationFile(path, os.urandom)
+    await file.publish(["cc"])
+    assert lines(path)[1:] == ["ab", "cc"]
+    file.close()
+
+
 async def test_who_cannot_tell_it_says_so(path: Path) -> None:
     file = RevocationFile(path, os.urandom)
     path.unlink()
+    path.symlink_to(path.with_name("other"))
     with pytest.raises(SharedStateUnavailable, match="cannot be written"):
         await file.publish(["aa"])
+    assert not path.with_name("other").exists()
+    file.close()
+
+
+async def test_another_users_file_is_none(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, before = RevocationFile(path, os.urandom), path.read_text()
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    with pytest.raises(SharedStateUnavailable, match="another user's"):
+        await file.publish(["aa"])
+    assert path.read_text() == before
     file.close()
 
 

@@ -35,7 +35,7 @@ class Replays:
         if found.needs_saving and not found.is_touched:
             return None
         until_s = good_until_s if found.is_touched else unchanged_until_s
-        ends_s = [until_s(found.session, self._sessions.timeouts)]
+        ends_s = [until_s(found.session, self._sessions.timeouts), found.good_until_s]
         token_ends_s = found.session.tokens.access_expires_at_s
         if token_ends_s is not None:
             ends_s.append(token_ends_s - self._leeway_s)

@@ -5,8 +5,9 @@ Source: contract openid-connect.md §10; what a session rests on: docs/adr/0004.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scopegate.plugins.access import Header, Request
@@ -131,9 +132,10 @@ class Sessions:
         if method in self._disabled_for or (self._methods and method not in self._methods):
             detail = f"the session was begun by {method}, which begins none here"
             return Absent(AccessReason.SESSION_METHOD_NOT_ENABLED, detail)
-        if await self._ended.is_ended(found.session, now_s):
+        good_until_s = await self._ended.good_until_s(found.session, now_s)
+        if good_until_s is None:
             return Absent(AccessReason.SESSION_ENDED, "the session was ended before")
-        return found
+        return found if good_until_s == math.inf else replace(found, good_until_s=good_until_s)
 
     def brought(self, request: Request) -> Session | None:
         """The session whose cookie the request brings, alive or not. Raises CookieRepeated.
