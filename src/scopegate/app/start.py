@@ -192,5 +192,6 @@ def _python_child(
         name=name,
         command=(sys.executable, "-m", module),
         environment={**os.environ, VARIABLE: handover.to_text()},
+        beats=True,
         descriptors=tuple(number for group in handover.descriptors.values() for number in group),
     )

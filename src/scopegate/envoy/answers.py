@@ -43,6 +43,12 @@ GUARDED = (
 )
 """Why the guard refuses; each names a rule of it."""
 
+ASKING = {
+    "ext_authz_error": EnvoyReason.POLICY_UNAVAILABLE,
+    "ext_authz_invalid": EnvoyReason.HEADERS_TOO_LARGE,
+}
+"""What the asking filters refuse by themselves, by Envoy's word for it."""
+
 _UNEXPECTED = "An unexpected error occurred"
 _TIMED_OUT = (504, "The upstream server is timing out")
 _NOT_CONNECTED_IN_TIME = "response.code_details.contains('{connection_timeout')"
@@ -117,8 +123,14 @@ def refused_on_arrival() -> AccessLogFilter:
 
 def refused_after_arrival() -> AccessLogFilter:
     """All other refusals."""
-    filters = [_is_refusal(), _has_id(), _cel(f"!({_BEFORE_IDS})")]
+    known = f"{_BEFORE_IDS} || response.code_details in {list(ASKING)}"
+    filters = [_is_refusal(), _has_id(), _cel(f"!({known})")]
     return AccessLogFilter(and_filter=AndFilter(filters=filters))
+
+
+def refused_by_asking(details: str) -> AccessLogFilter:
+    """What the asking filters refuse by themselves; the reason stands nowhere but here."""
+    return AccessLogFilter(and_filter=AndFilter(filters=[_is_refusal(), _details(details)]))
 
 
 def not_refused() -> AccessLogFilter:
@@ -171,6 +183,8 @@ def _of_filters() -> Iterator[hcm.ResponseMapper]:
     condition = [_status(503), _details("ext_authz_error")]
     retry_after = set_header("Retry-After", str(RETRY_AFTER_S))
     yield from _mappers(condition, unavailable, *_ours(), retry_after)
+    too_large = Said(431, _BY_STATUS[431], EnvoyReason.HEADERS_TOO_LARGE)
+    yield from _mappers([_status(500), _details("ext_authz_invalid")], too_large)
     unsupported = Said(400, "Bad request", EnvoyReason.UPGRADE_UNSUPPORTED)
     yield from _mappers([_status(403), _details(_UPGRADE_FAILED)], unsupported)
     denied = _details("ext_authz_denied")

@@ -47,9 +47,11 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from scopegate.envoy import names
 from scopegate.envoy.answers import (
+    ASKING,
     local_replies,
     not_refused,
     refused_after_arrival,
+    refused_by_asking,
     refused_on_arrival,
 )
 from scopegate.envoy.arrival import on_arrival
@@ -204,6 +206,8 @@ def _access_logs(path: str) -> Iterator[AccessLog]:
     """A line for every request; only a refusal may have a reason, which costs a look."""
     yield _access_log(path, _LOGGED, not_refused())
     yield _access_log(path, _LOGGED | {"reason": _REASON}, refused_after_arrival())
+    for details, reason in ASKING.items():
+        yield _access_log(path, _LOGGED | {"reason": reason}, refused_by_asking(details))
     # Its id was made for the answer.
     answered = {
         "request_id": f"%RESP({names.REQUEST_ID})%",

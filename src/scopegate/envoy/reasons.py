@@ -54,12 +54,21 @@ class EnvoyReason(ReasonCode):
         "`request_headers_limit_kib` and `request_headers_limit_count`; for 503 the machine's "
         "load.",
     )
+    HEADERS_TOO_LARGE = (
+        "headers_too_large",
+        431,
+        "The request's headers together with those that the gateway adds are more, or larger, than "
+        "the proxy carries.",
+        "Have the client send less, or raise the settings `request_headers_limit_kib` and "
+        "`request_headers_limit_count`. A long path counts twice, for X-Forwarded-Path.",
+    )
     POLICY_UNAVAILABLE = (
         "policy_unavailable",
         503,
         "No policy worker answered.",
-        "Look for `process ended` in the log; a worker that was killed is back in a second. Else "
-        "the workers are overloaded: raise the setting `policy_workers`.",
+        "Look for `process ended` and `process hangs` in the log; a worker that was killed is back "
+        "in a second, one that hangs is killed after fifteen. Else the workers are overloaded: "
+        "raise the setting `policy_workers`.",
     )
     POLICY_UNDECIDED = (
         "policy_undecided",

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from scopegate.envoy.settings import EnvoySettings
-from scopegate.ir.gateway import Cluster, Gateway, Listener, Refuse
+from scopegate.ir.gateway import Cluster, Gateway, Listener, PolicyNames, Refuse
 from scopegate.ir.policy_dialogue import STAND_INS
 from support.envoy_process import running_envoy
-from support.policy_double import Asked, Verdict
+from support.policy_double import Asked, Verdict, allow, running_policy
 from support.ports import free_port
 from support.raw_http import RawConnection, ask
 
@@ -263,6 +263,42 @@ async def test_the_access_log_has_no_query_and_no_header(node: Node, tmp_path: P
     assert first["client_ip"] == "127.0.0.1"
     assert (second["status"], second["reason"]) == (400, "path_ambiguous")
     assert "token" not in json.dumps(second)
+
+
+async def test_what_nobody_answers_about_has_its_reason_in_the_access_log(
+    node: Node, tmp_path: Path
+):
+    node.forget()
+    path = tmp_path / "access.log"
+    async with running_envoy(settings=EnvoySettings(access_log_path=str(path))) as envoy:
+        listener = Listener("logged", "127.0.0.1", free_port())
+        names = PolicyNames(upstream_headers=frozenset({"x-user"}))
+        routes = (node.protected("/"),)
+        await envoy.must_publish(
+            Gateway(listeners=(listener,), routes=routes, clusters=(node.cluster,), names=names)
+        )
+        nobody = await ask(listener.port, "/")
+        async with running_policy(envoy.policy_socket) as policy:
+            policy.decide = lambda asked: allow(("x-user", "me"))
+            many = [(f"x-{number}", "1") for number in range(95)]
+            replies = [
+                await ask(listener.port, "/", headers=many),
+                await ask(listener.port, "/", headers=[("x-long", "x" * 61_350)]),
+                await ask(listener.port, "/" + "x" * 31_000),
+                await ask(listener.port, "/", headers=many[:50]),
+            ]
+        lines = await logged(path, 5)
+    too_large = (431, "headers_too_large")
+    assert [(line["status"], line.get("reason")) for line in lines] == [
+        (503, "policy_unavailable"),
+        *[too_large] * 3,
+        (200, None),
+    ]
+    for reply, line in zip((nobody, *replies[:3]), lines, strict=False):
+        said = json.loads(reply.body)
+        assert (reply.status, said["reason"]) == (line["status"], line["reason"])
+        assert said["request_id"] == reply.one("x-kong-request-id") == line["request_id"]
+    assert len(node.upstream.received) == 1
 
 
 async def test_a_client_that_never_ends_its_head_is_sent_away(node: Node):

@@ -31,6 +31,7 @@ from scopegate.app.http_client import AiohttpClient, trusted_bundle
 from scopegate.app.prefix import Prefix
 from scopegate.app.processes.envoy_admin import server_counts
 from scopegate.app.processes.handover import Handover, begin, take_over
+from scopegate.app.processes.heartbeat import beat
 from scopegate.app.processes.listening import setting_label
 from scopegate.app.processes.serving import server_of
 from scopegate.app.settings.settings import Settings
@@ -55,6 +56,7 @@ _ALPHABET = string.ascii_letters + string.digits
 async def serve(handover: Handover, metrics: Metrics) -> None:
     """Serve until SIGTERM or SIGINT."""
     settings, prefix = handover.settings, handover.prefix
+    beating = asyncio.create_task(beat())
     store = await open_sqlite(
         settings.sqlite_path,
         random_bytes=secrets.token_bytes,
@@ -146,6 +148,7 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
     await ads.stop()
     await client.close()
     await store.close()
+    beating.cancel()
 
 
 def _listeners(handover: Handover) -> tuple[Listener, ...]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
+from scopegate.app.processes.heartbeat import BEAT_S, VARIABLE, Heartbeat
 from scopegate.app.processes.tether import tethered
 
 QUICK_S = 5.0
@@ -43,6 +44,7 @@ class ChildSpec:
     grace_s       from SIGTERM to SIGKILL
     silent        its stdout goes nowhere
     logs_json     its stderr is JSON lines with `level` and `event`, written anew as our own
+    beats         it tells that it lives (`heartbeat.py`), and is killed when it does not
     ordinary      what it says of ordinary events, however loudly: debug for us
     """
 
@@ -55,6 +57,7 @@ class ChildSpec:
     grace_s: float = 5.0
     silent: bool = False
     logs_json: bool = False
+    beats: bool = False
     ordinary: re.Pattern[str] | None = None
 
 
@@ -165,16 +168,46 @@ class Child:
                 self._process.send_signal(number)
 
     async def _run(self) -> int:
+        if not self.spec.beats:
+            return await self._run_with(self.spec.environment, self.spec.descriptors)
+        heartbeat = Heartbeat()
+        watching = asyncio.create_task(self._kill_when_silent(heartbeat))
+        try:
+            return await self._run_with(
+                {**self.spec.environment, VARIABLE: str(heartbeat.descriptor)},
+                (*self.spec.descriptors, heartbeat.descriptor),
+                heartbeat.inherited,
+            )
+        finally:
+            watching.cancel()
+            heartbeat.close()
+
+    async def _kill_when_silent(self, heartbeat: Heartbeat) -> None:
+        beats = await heartbeat.until_silent()
+        self._log.error(
+            "process hangs",
+            silent_s=round(beats * BEAT_S),
+            what_to_do="it is killed and started again; please report it if that happens again",
+        )
+        self._signal(signal.SIGKILL)
+
+    async def _run_with(
+        self,
+        environment: Mapping[str, str],
+        descriptors: tuple[int, ...],
+        started: Callable[[], None] = lambda: None,
+    ) -> int:
         self._process = await asyncio.create_subprocess_exec(
             *tethered(self.spec.command),
-            env=dict(self.spec.environment),
-            pass_fds=self.spec.descriptors,
+            env=dict(environment),
+            pass_fds=descriptors,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL if self.spec.silent else None,
             stderr=asyncio.subprocess.PIPE if self.spec.logs_json else None,
             # Ctrl-C in a terminal goes to the supervisor alone, which ends us in the right order.
             start_new_session=True,
         )
+        started()
         self._log.info("process started", pid=self._process.pid)
         if self._ending.is_set():
             self.kill()

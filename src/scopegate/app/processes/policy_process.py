@@ -14,6 +14,7 @@ import uvloop
 
 from scopegate.app.http_client import AiohttpClient
 from scopegate.app.processes.handover import Handover, begin, take_over
+from scopegate.app.processes.heartbeat import beat
 from scopegate.app.processes.policy_protocol import PolicyProtocol
 from scopegate.app.processes.serving import server_of
 from scopegate.policy.application import create_app
@@ -47,10 +48,12 @@ async def _serve(handover: Handover, create: CreateApp, metrics: Metrics) -> Non
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.end)
+    beating = asyncio.create_task(beat())
     try:
         logger().info("policy worker serves")
         await server.serve(sockets=handover.sockets("policy"))
     finally:
+        beating.cancel()
         await client.close()
 
 

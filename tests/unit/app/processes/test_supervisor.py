@@ -20,6 +20,7 @@ import pytest
 import structlog
 
 from scopegate.app.processes import child as child_module
+from scopegate.app.processes import heartbeat
 from scopegate.app.processes.child import ChildSpec
 from scopegate.app.processes.supervisor import Stages, Supervisor
 from scopegate.telemetry.metrics import Metrics
@@ -236,6 +237,49 @@ async def test_a_program_that_is_not_there_says_so(
     it = Running([spec("envoy", ("/nowhere/envoy",))])
     assert await asyncio.wait_for(it.task, 10) == 1
     assert "/nowhere/envoy: No such file or directory" in capfd.readouterr().err
+
+
+BEATING = """
+import os, sys, time
+handle = int(os.environ["_SCOPEGATE_HEARTBEAT"])
+for _ in range(int(sys.argv[1])):
+    os.write(handle, b".")
+    time.sleep(0.02)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("beats", [0, 10])
+async def test_a_child_that_hangs_is_killed_and_started_again(
+    monkeypatch: pytest.MonkeyPatch, beats: int
+) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT_S", 0.05)
+    monkeypatch.setattr(heartbeat, "FIRST_LIMIT_BEATS", 20)
+    async with running([spec("c", script(BEATING, beats), beats=True)]) as it:
+        first = it.pid("c")
+        took_s = await until(lambda: it.supervisor.pids["c"] not in (None, first))
+        assert took_s > 0.6
+        events = [event for event, _ in it.logged]
+        assert events[:3] == ["process started", "process hangs", "process ended"]
+
+
+async def test_a_child_that_beats_lives_and_leaves_no_descriptor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    monkeypatch.setattr(heartbeat, "BEAT_S", 0.05)
+    monkeypatch.setattr(heartbeat, "SILENT_LIMIT_BEATS", 5)
+    before = descriptors()
+    async with running([spec("c", script(BEATING, 1000), beats=True)]) as it:
+        await asyncio.sleep(1)
+        assert [event for event, _ in it.logged] == ["process started"]
+        open_now = descriptors()
+        os.kill(it.pid("c"), signal.SIGKILL)
+        await until(lambda: len(it.logged) == 3)
+        assert descriptors() == open_now
+    assert descriptors() <= before
 
 
 async def test_stages_end_in_reverse_order_each_before_the_next(tmp_path: Path) -> None:
