@@ -188,6 +188,8 @@ def _of_filters() -> Iterator[hcm.ResponseMapper]:
     unsupported = Said(400, "Bad request", EnvoyReason.UPGRADE_UNSUPPORTED)
     yield from _mappers([_status(403), _details(_UPGRADE_FAILED)], unsupported)
     denied = _details("ext_authz_denied")
+    unreadable = Said(400, _BY_STATUS[400], EnvoyReason.REQUEST_UNREADABLE)
+    yield from _mappers([_status(dialogue.UNREADABLE), denied], unreadable)
     for meant, said in dialogue.STAND_INS.items():
         yield _mapper([_status(said), denied], status=meant)
     yield _mapper([denied])

@@ -54,6 +54,13 @@ class EnvoyReason(ReasonCode):
         "`request_headers_limit_kib` and `request_headers_limit_count`; for 503 the machine's "
         "load.",
     )
+    REQUEST_UNREADABLE = (
+        "request_unreadable",
+        400,
+        "The policy service could not read the request: a method that nobody knows, or bytes in "
+        "the query that no URL has, over HTTP/2.",
+        "The client's fault. Over HTTP/1.1 it is `refused_on_arrival`.",
+    )
     HEADERS_TOO_LARGE = (
         "headers_too_large",
         431,

@@ -16,6 +16,7 @@
 local ANSWERS, DECIDED, YES = "envoy.filters.http.ext_authz", "x-scopegate-decided", "1"
 local GRANT, GRANTED, MINE = "x-scopegate-grant", "x-scopegate-granted", "scopegate.remember"
 
+local METHODS = "GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS" -- others are asked about each time
 local QUERY_LIMIT_BYTES = 4096
 local RECIPES_LIMIT = 10000
 local EPOCH_BYTES = 17 -- the first line of REVOCATIONS, its end included
@@ -133,8 +134,8 @@ local function is_current(now_s)
 end
 
 -- ---------------------------------------------------------------------------- what counts
--- A recipe is a route's `replay`, taken apart: `names` of the headers that make the key, and what
--- must not be there. Other spellings of these names are gone already (spellings.py).
+-- A recipe is a route's `replay`, taken apart: `names` of the headers that make the key, the
+-- `methods` that there may be, and what must not be there. Other spellings of these names are gone already (spellings.py).
 
 local function list_of(words)
   local list = {}
@@ -160,15 +161,18 @@ local function recipe_of_text(text)
   local recipe = {
     names = list_of(part.key),
     stripped = list_of(part.stripped),
-    methods = set_of(part.methods),
+    methods = set_of(METHODS),
     arguments = set_of(part.arguments),
     suffixes = list_of(part.suffixes),
     media = list_of(part.media),
     slots = {},
   }
+  for _, method in ipairs(list_of(part.methods)) do
+    recipe.methods[method] = nil
+  end
   local names = set_of(part.key)
   assert(names.authorization and names.cookie, "a key without the credentials")
-  recipe.asks_methods, recipe.asks_arguments = next(recipe.methods), next(recipe.arguments)
+  recipe.asks_arguments = next(recipe.arguments)
   for position = 0, #recipe.names do
     recipe.slots[position] = text .. " " .. position
   end
@@ -191,9 +195,12 @@ local function recipe_of(route)
   return recipe
 end
 
--- Whether the path ends in a way that means something else, or the query may hold an argument that
+-- Whether the path has bytes that no URL has, ends in a way that means something else, or the query may hold an argument that
 -- the policy looks for.
 local function is_odd_path(recipe, path)
+  if string.find(path, "[^!-~]") then
+    return true
+  end
   local mark = string.find(path, "?", 1, true)
   for _, suffix in ipairs(recipe.suffixes) do
     local behind = mark or #path + 1
@@ -232,7 +239,7 @@ end
 
 -- Whether the request is of a kind that is asked about each time.
 local function is_odd(recipe, headers)
-  if recipe.asks_methods and recipe.methods[headers:get(":method")] then
+  if not recipe.methods[headers:get(":method")] then
     return true
   end
   local kind = #recipe.media > 0 and headers:get("content-type")

@@ -49,3 +49,7 @@ REMOVE = "x-envoy-auth-headers-to-remove"
 
 STAND_INS = {200: 485} | {500 + number: 480 + number for number in range(5)}
 """Status that the client is told → status that the policy service says in its place."""
+
+UNREADABLE = 486
+"""Said of a question that could not be read: HTTP/2 carries methods and characters in queries that
+HTTP/1.1 has no place for."""

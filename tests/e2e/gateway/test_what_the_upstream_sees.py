@@ -348,3 +348,29 @@ async def test_over_http2_it_is_no_different(world: World) -> None:
     assert request.all("x-forwarded-proto") == ["https"]
     assert repeated.status == 400
     assert 'error="invalid_request"' in repeated.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize(
+    ("target", "method"),
+    [("/hidden", "get"), ("/hidden", "Post"), ("/hidden", "FOO"), ("/hidden?\u00e9=1", "GET")],
+)
+async def test_over_http2_a_good_token_carries_nothing_that_cannot_be_decided_about(
+    world: World, target: str, method: str
+) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    connection = await H2Connection.open(
+        world.gateway.tls, ssl=context, server_hostname="localhost"
+    )
+    good = [("authorization", f"Bearer {world.token()}")]
+    for _ in range(2):  # asked, then remembered
+        assert (await connection.ask("/hidden", headers=good, scheme="https")).status == 200
+        reply = await connection.ask(target, headers=good, scheme="https", method=method)
+        assert reply.status == 400
+        said = json.loads(reply.body)
+        assert said["reason"] == "request_unreadable"
+        assert said["request_id"] == reply.headers["x-kong-request-id"]
+    connection.close()
+    told = [line for line in world.gateway.log_lines() if "cannot be read" in line["event"]]
+    assert {line["reason"] for line in told} == {"request_unreadable"}

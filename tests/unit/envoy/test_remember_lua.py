@@ -278,3 +278,17 @@ def test_a_key_that_is_cut_short_is_a_fault_and_means_asking(memory: Memory) -> 
         )
         assert len(asked.logged) == 1
         assert (asked.noted, asked.all("x-scopegate-decided")) == ({}, [])
+
+
+@pytest.mark.parametrize("method", ["get", "FOO", "TRACE", "PROPFIND", "M-SEARCH"])
+def test_other_methods_than_the_usual_are_asked_about(memory: Memory, method: str) -> None:
+    memory.give(TOKEN)
+    assert was_given(memory.ask(TOKEN, method="DELETE"))
+    assert not was_given(memory.ask(TOKEN, method=method))
+
+
+@pytest.mark.parametrize("path", ["/a?é=1", "/a b", "/\x7f", "/a?\t"])
+def test_bytes_that_no_url_has_are_asked_about(memory: Memory, path: str) -> None:
+    memory.give(TOKEN)
+    assert was_given(memory.ask(TOKEN, path="/a?e=1"))
+    assert not was_given(memory.ask(TOKEN, path=path))

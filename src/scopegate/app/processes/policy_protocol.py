@@ -20,12 +20,24 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from scopegate.ir import policy_dialogue as dialogue
+from scopegate.telemetry.logging import logger
+
+_UNREADABLE = "request_unreadable"
+_UNREADABLE_ANSWER = (
+    f"HTTP/1.1 {dialogue.UNREADABLE} \r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+).encode("ascii")
 # RFC 9110 §5.5; the tab may stand in a value.
 _CONTROLS = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
 
 
 class PolicyProtocol(HttpToolsProtocol):
     """One of Envoy's connections."""
+
+    def send_400_response(self, msg: str) -> None:
+        logger().warning("a request cannot be read", reason=_UNREADABLE, why=msg)
+        self.transport.write(_UNREADABLE_ANSWER)
+        self.transport.close()
 
     def on_headers_complete(self) -> None:
         url = httptools.parse_url(self.url)
