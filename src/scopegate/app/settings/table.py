@@ -323,7 +323,8 @@ SETTINGS: tuple[Setting, ...] = (
         kind="path of a PEM file",
         meaning=(
             "The certificate, with its chain, for the TLS ports of `proxy_listen`. Not set: a"
-            " self-signed one for localhost is made once and kept in `prefix`."
+            " self-signed one for localhost is made once and kept in `prefix`. Read when the proxy"
+            " starts: a renewed one needs a restart."
         ),
         example="/etc/scopegate/tls/fullchain.pem",
         parse=_one_file,
