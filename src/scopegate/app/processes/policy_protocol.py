@@ -20,10 +20,10 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from scopegate.envoy.reasons import EnvoyReason
 from scopegate.ir import policy_dialogue as dialogue
 from scopegate.telemetry.logging import logger
 
-_UNREADABLE = "request_unreadable"
 _UNREADABLE_ANSWER = (
     f"HTTP/1.1 {dialogue.UNREADABLE} \r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 ).encode("ascii")
@@ -35,7 +35,7 @@ class PolicyProtocol(HttpToolsProtocol):
     """One of Envoy's connections."""
 
     def send_400_response(self, msg: str) -> None:
-        logger().warning("a request cannot be read", reason=_UNREADABLE, why=msg)
+        logger().warning("a request cannot be read", reason=EnvoyReason.REQUEST_UNREADABLE, why=msg)
         self.transport.write(_UNREADABLE_ANSWER)
         self.transport.close()
 
