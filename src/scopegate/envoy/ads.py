@@ -2,7 +2,7 @@
 
 New clusters come first, then filters, listeners and routes; old clusters go last, after a while.
 Filters and routes name the same headers and do not change at the same moment: until all routes are
-there, filters are those that fit the old ones and the new ones.
+there, filters are those that fit the old ones and the new ones (`Transition`).
 """
 
 from __future__ import annotations
@@ -59,6 +59,21 @@ class PublishOutcome:
     kept: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """Filters on the way from one configuration to the next.
+
+    before     fit all routes that an Envoy may have now
+    between    fit those and the new ones
+    on_routes  called when the new routes are about to go out: from then on an Envoy may have them.
+               Raises OSError: they do not go out
+    """
+
+    before: ResourceSet
+    between: ResourceSet
+    on_routes: Callable[[], None] = lambda: None
+
+
 class _Refused(Exception):
     """An Envoy said no; the text is what it said."""
 
@@ -95,7 +110,6 @@ class AdsServer:
         self._on_outcome = on_outcome
         self._served: dict[str, ResourceSet] = {}
         self._good = last_good
-        self._fitting: ResourceSet | None = None
         self._has_inherited = last_good is not None
         self._connections: set[_Connection] = set()
         self._changed = asyncio.Condition()
@@ -141,19 +155,19 @@ class AdsServer:
             await self._server.stop(grace=STOP_S)
 
     async def publish(
-        self, resources: Resources, timeout_s: float, meanwhile: ResourceSet | None = None
+        self, resources: Resources, timeout_s: float, transition: Transition | None = None
     ) -> PublishOutcome:
         """Hand out this configuration in place of the last, and wait for Envoy's answer.
 
         After `timeout_s` the answer is `pending`, and the roll-out goes on. A later call takes the
         place of an earlier one that is still under way.
 
-        meanwhile   filters that fit these routes and whatever routes an Envoy may still have; None
-                    when the configuration's own do
+        transition   None: the configuration's own filters fit all routes that an Envoy may have
         """
         if self._roll_out is not None:
             self._roll_out.cancel()
-        roll_out = asyncio.create_task(self._run(resources, meanwhile or resources.extensions))
+        own = resources.extensions
+        roll_out = asyncio.create_task(self._run(resources, transition or Transition(own, own)))
         self._roll_out = roll_out
         done, _ = await asyncio.wait({roll_out}, timeout=timeout_s)
         if not done:
@@ -163,25 +177,32 @@ class AdsServer:
             return PublishOutcome("pending", "a newer configuration took its place")
         return roll_out.result()
 
-    async def _run(self, resources: Resources, meanwhile: ResourceSet) -> PublishOutcome:
+    async def _run(self, resources: Resources, transition: Transition) -> PublishOutcome:
         # Other listeners mean other settings: what was good for those is not served on these.
         good = self._good
         if good is not None and good.listeners != resources.listeners:
             good = None
+        # Of all that an Envoy may have: the last good configuration's own need not fit it.
+        fitting = transition.before
+
+        def on_routes() -> None:
+            nonlocal fitting
+            transition.on_routes()
+            fitting = transition.between
+
         try:
             if good is not None and self._has_inherited:
                 with contextlib.suppress(_Refused):  # an Envoy of another version may
-                    await self._hand_out(replace(good, extensions=meanwhile))
-            await self._hand_out(replace(resources, extensions=meanwhile))
-            if meanwhile is not resources.extensions:
+                    await self._hand_out(replace(good, extensions=fitting))
+            await self._hand_out(replace(resources, extensions=transition.between), on_routes)
+            if transition.between is not resources.extensions:
                 await self._hand_out(resources)
         except _Refused as refusal:
             if good is not None:
-                # Its own filters need not fit the routes that an Envoy got meanwhile.
-                back = replace(good, extensions=self._fitting or good.extensions)
-                for type_url in reversed(ORDER):
-                    self._serve(type_url, back.of_kind(type_url))
+                self._put_back(replace(good, extensions=fitting))
             outcome = PublishOutcome("rejected", str(refusal), kept=good is not None)
+        except OSError as problem:
+            return PublishOutcome("pending", str(problem))
         else:
             self._good = resources
             outcome = PublishOutcome("live")
@@ -190,19 +211,31 @@ class AdsServer:
             self._on_outcome(outcome)
         return outcome
 
-    async def _hand_out(self, resources: Resources) -> None:
+    def _put_back(self, resources: Resources) -> None:
+        """Serve what was good. What else was refused with one bad resource may be good, too."""
+        for connection in self._connections:
+            connection.stream.forget_refusals()
+        for type_url in ORDER:
+            self._serve(type_url, resources.of_kind(type_url))
+
+    async def _hand_out(
+        self, resources: Resources, on_routes: Callable[[], None] = lambda: None
+    ) -> None:
         for connection in self._connections:
             connection.stream.forget_refusals()
         for type_url in ORDER:
             target = resources.of_kind(type_url)
             before = self._served.get(type_url, {}).keys()
+            if type_url == ROUTES:
+                if resources.listeners:
+                    # A new Envoy as well: who refuses the filters gets none of their routes.
+                    await self._until(EXTENSIONS, resources.extensions, must_subscribe=True)
+                on_routes()
             self._serve(type_url, target)
             # A first-time Envoy asks for filters and routes only once it knows its listeners.
             await self._until(type_url, target, must_subscribe=False)
             if type_url == CLUSTERS and target.keys() - before:
                 await self._until_warm()
-            if type_url == EXTENSIONS:
-                self._fitting = target  # all Envoys took them
         needed = ORDER if resources.listeners else (CLUSTERS, LISTENERS)
         for type_url in needed:
             await self._until(type_url, resources.of_kind(type_url), must_subscribe=True)

@@ -62,8 +62,8 @@ class EnvoyReason(ReasonCode):
         400,
         "The policy service could not read the request: a method that nobody knows, or bytes in "
         "the query that no URL has, over HTTP/2.",
-        "The client's fault. Over HTTP/1.1 it is `refused_on_arrival`. This one is in the log and in "
-        "the answer, not in the access log.",
+        "The client's fault. Over HTTP/1.1 it is `refused_on_arrival`. This one is in the log and "
+        "in the answer, not in the access log.",
     )
     HEADERS_TOO_LARGE = (
         "headers_too_large",

@@ -67,9 +67,9 @@ class Resources:
         }
         return kinds[type_url]
 
-    def to_bytes(self) -> bytes:
-        """For a file: a DeltaDiscoveryResponse that holds all kinds."""
-        message = discovery.DeltaDiscoveryResponse()
+    def to_bytes(self, note: str) -> bytes:
+        """For a file: a DeltaDiscoveryResponse that holds all kinds, and a note beside them."""
+        message = discovery.DeltaDiscoveryResponse(system_version_info=note)
         for kind in (self.clusters, self.extensions, self.listeners, self.routes):
             for name, resource in kind.items():
                 message.resources.add(name=name, version=resource.version).resource.CopyFrom(
@@ -78,8 +78,8 @@ class Resources:
         return bytes(message.SerializeToString(deterministic=True))
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> Resources:
-        """What `to_bytes` wrote. Raises ValueError."""
+    def from_bytes(cls, content: bytes) -> tuple[Resources, str]:
+        """What `to_bytes` wrote, and the note. Raises ValueError."""
         try:
             message = discovery.DeltaDiscoveryResponse.FromString(content)
         except DecodeError as error:
@@ -88,7 +88,8 @@ class Resources:
         for each in message.resources:
             of_kind = kinds.setdefault(each.resource.type_url, {})
             of_kind[each.name] = Resource(each.version, each.resource)
-        return cls(*(kinds.get(url, {}) for url in (CLUSTERS, EXTENSIONS, LISTENERS, ROUTES)))
+        made = cls(*(kinds.get(url, {}) for url in (CLUSTERS, EXTENSIONS, LISTENERS, ROUTES)))
+        return made, message.system_version_info
 
 
 @dataclass(slots=True)

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+import pytest_asyncio
 
-from scopegate.envoy.resources import filter_resources, gateway_resources
+from scopegate.app.control.handed_out_names import HandedOutNames
+from scopegate.app.control.last_good import LastGood
+from scopegate.app.control.policy_files import PolicyFiles
+from scopegate.app.control.publisher import Publisher
+from scopegate.compile.gateway import Compiled
 from scopegate.ir.gateway import Gateway, GatewayCookie, PathMatch, PolicyNames, RouteMatch
+from scopegate.telemetry.metrics import Metrics
 from support.policy_double import Asked, Verdict, allow
 from support.raw_http import RawConnection
 
@@ -45,15 +57,70 @@ def decide(asked: Asked) -> Verdict:
     return allow((SETS[policy_id], "ours"), ("x-decided-by", policy_id))
 
 
-async def publish(node: Node, wanted: Gateway, fits: PolicyNames | None = None) -> str:
-    assert node.envoy.ads is not None
-    settings = node.envoy.settings
-    outcome = await node.envoy.ads.publish(
-        gateway_resources(wanted, settings),
-        60,
-        filter_resources(fits, settings) if fits else None,
-    )
-    return outcome.status
+class Control:
+    """A publisher with all that it needs to hand out whatever gateway it is given."""
+
+    def __init__(self, node: Node, folder: Path) -> None:
+        self.node, self.gateway = node, Gateway()
+        self.names = HandedOutNames(folder / "names")
+        self.last_good = LastGood(folder / "last-good")
+        self.publisher: Publisher | None = None
+
+    async def snapshot(self) -> Any:
+        return SimpleNamespace(plugins={})
+
+    async def start(self) -> None:
+        """In place of one that ran before."""
+        envoy = self.node.envoy
+        assert envoy.ads is not None
+        await envoy.ads.stop()
+        inherited = self.last_good.load()
+        ads = await envoy.start_control(
+            last_good=inherited[0] if inherited else None,
+            on_outcome=lambda outcome: self.publisher and self.publisher.note(outcome),
+        )
+        self.publisher = Publisher(
+            store=cast(Any, self),
+            issuers=cast(
+                Any, SimpleNamespace(want=lambda _: None, facts=dict, findings=lambda: [])
+            ),
+            plugins=(),
+            compile_=lambda *_: Compiled(self.gateway),
+            files=PolicyFiles(self.names._path.parent / "policies", time.time),
+            names=self.names,
+            last_good=self.last_good,
+            ads=ads,
+            envoy=envoy.settings,
+            metrics=Metrics(),
+        )
+        self._running = asyncio.create_task(self.publisher.run())
+
+    async def end(self) -> None:
+        self._running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._running
+
+    async def change(self, gateway: Gateway) -> str:
+        """Its outcome."""
+        assert self.publisher is not None
+        self.gateway = gateway
+        return (await self.publisher.publish()).state
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def control(node: Node, tmp_path: Path) -> AsyncIterator[Control]:
+    made = Control(node, tmp_path)
+    await made.start()
+    node.forget()
+    node.policy.decide = decide
+    yield made
+    await made.end()
+
+
+def refused_filters(node: Node) -> Gateway:
+    """Envoy takes filters of one response one by one, in an order that is not ours."""
+    broken = GatewayCookie('a"', ("1AQ",))  # no name of a cookie, and no Lua
+    return gateway(node, TWO, cookies=frozenset({broken}), guarded_headers=frozenset({"x-g"}))
 
 
 def no_word_of_the_client_counts(node: Node) -> None:
@@ -63,10 +130,8 @@ def no_word_of_the_client_counts(node: Node) -> None:
         assert received.one(SETS[policy_id]) == "ours"
 
 
-async def test_while_filters_and_routes_change_one_after_the_other(node: Node):
-    await node.serve()
-    node.policy.decide = decide
-    assert await publish(node, gateway(node, ONE, others=2000)) == "live"
+async def test_while_filters_and_routes_change_one_after_the_other(node: Node, control: Control):
+    assert await control.change(gateway(node, ONE, others=2000)) == "live"
     stop = asyncio.Event()
 
     async def client() -> int:
@@ -80,34 +145,66 @@ async def test_while_filters_and_routes_change_one_after_the_other(node: Node):
 
     clients = [asyncio.create_task(client()) for _ in range(4)]
     for policy_id in (TWO, ONE) * 3:
-        wanted = gateway(node, policy_id, others=2000)
-        assert await publish(node, wanted, names(ONE) | names(TWO)) == "live"
+        assert await control.change(gateway(node, policy_id, others=2000)) == "live"
     stop.set()
     assert sum(await asyncio.gather(*clients)) > 100
     no_word_of_the_client_counts(node)
 
 
 @pytest.mark.parametrize("turn", range(4))
-async def test_when_some_filters_are_refused_none_of_their_like_stays(node: Node, turn: int):
-    """Envoy takes filters of one response one by one, in an order that is not ours."""
-    await node.serve()
-    node.policy.decide = decide
-    assert await publish(node, gateway(node, ONE)) == "live"
-    broken = GatewayCookie('a"', ("1AQ",))  # no name of a cookie, and no Lua
-    refused = gateway(node, TWO, cookies=frozenset({broken}), guarded_headers=frozenset({"x-g"}))
-    assert await publish(node, refused) == "rejected"
-    assert await publish(node, gateway(node, ONE)) == "live"
+async def test_when_some_filters_are_refused_none_of_their_like_stays(
+    node: Node, control: Control, turn: int
+):
+    assert await control.change(gateway(node, ONE)) == "live"
+    assert await control.change(refused_filters(node)) == "rejected"
+    for _ in range(2):
+        assert (await node.ask("/", headers=[*FORGED, ("X_G", str(turn))])).status == 200
+        assert await control.change(gateway(node, ONE)) == "live"
+    assert await control.change(gateway(node, TWO)) == "live"
     assert (await node.ask("/", headers=[*FORGED, ("X_G", str(turn))])).status == 200
     no_word_of_the_client_counts(node)
     assert node.upstream.last.one("x_g") == str(turn)
 
 
-async def test_envoy_takes_very_many_long_names(node: Node):
+async def test_a_start_of_all_with_filters_that_are_refused_serves_what_was_good(
+    node: Node, control: Control
+):
+    assert await control.change(gateway(node, ONE)) == "live"
+    assert await control.change(refused_filters(node)) == "rejected"
+    await control.end()
+    await node.envoy.kill_envoy()
+    await control.start()
+    await node.envoy.start_envoy()
+    assert await control.change(refused_filters(node)) == "rejected"
+    assert (await node.ask("/", headers=FORGED)).status == 200
+    assert await control.change(gateway(node, ONE)) == "live"
+    assert (await node.ask("/", headers=FORGED)).status == 200
+    no_word_of_the_client_counts(node)
+
+
+async def test_a_proxy_that_comes_while_filters_are_refused_serves_what_was_good(
+    node: Node, control: Control
+):
+    assert await control.change(gateway(node, ONE)) == "live"
+    await node.envoy.kill_envoy()
+    change = asyncio.create_task(control.change(refused_filters(node)))
+    await asyncio.sleep(0.05)
+    await node.envoy.start_envoy()
+    assert await change == "rejected"
+    async with asyncio.timeout(10):
+        while True:
+            with contextlib.suppress(OSError):
+                if (await node.ask("/", headers=FORGED)).status == 200:
+                    break
+            await asyncio.sleep(0.05)
+    assert await control.change(gateway(node, ONE)) == "live"
+    no_word_of_the_client_counts(node)
+
+
+async def test_envoy_takes_very_many_long_names(node: Node, control: Control):
     long = frozenset(f"{'x-' * 61}{number:04}" for number in range(100))
     many = frozenset(f"x-name-of-some-length-{number}" for number in range(20_000))
-    assert await publish(node, gateway(node, ONE, guarded_headers=many | long)) == "live"
-    node.forget()
-    node.policy.decide = decide
+    assert await control.change(gateway(node, ONE, guarded_headers=many | long)) == "live"
     twins = [("X_Name-Of-Some-Length-19999", "x"), ("x_" * 61 + "0099", "y"), ("X-Other", "z")]
     assert (await node.ask("/", headers=[*FORGED, *twins])).status == 200
     assert (

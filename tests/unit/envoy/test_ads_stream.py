@@ -162,3 +162,15 @@ def test_what_an_envoy_says_of_its_filters_is_not_believed():
     filters = {"f": Resource.of(RouteConfiguration(name="f"))}
     subscribe(stream, EXTENSIONS, "f", f=filters["f"].version)
     assert sent(stream.response(EXTENSIONS, filters)) == ({"f"}, set())
+
+
+def test_what_is_good_and_came_with_what_was_refused_is_offered_again():
+    stream = AdsStream()
+    subscribe(stream, CLUSTERS, "*")
+    answer(stream, stream.response(CLUSTERS, clusters(a=1, b=2)), "b is wrong")
+    good = clusters(a=1, b=1)
+    stream.forget_refusals()
+    back = stream.response(CLUSTERS, good)
+    assert sent(back) == ({"a", "b"}, set())
+    answer(stream, back)
+    assert stream.accepted(CLUSTERS, good)

@@ -67,9 +67,10 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
     # Envoy may answer before the publisher is there; then nothing has been handed out yet.
     publisher: Publisher | None = None
     last_good = LastGood(prefix.last_good)
+    inherited = last_good.load()
     ads = AdsServer(
         admin_socket=prefix.envoy_admin_socket,
-        last_good=last_good.load(),
+        last_good=inherited[0] if inherited else None,
         on_outcome=lambda outcome: publisher.note(outcome) if publisher else None,
     )
     issuers = IssuerBook(
@@ -92,7 +93,7 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
             snapshot, facts, compile_settings, PLUGINS, memo
         ),
         files=PolicyFiles(prefix.policies, time.time),
-        names=HandedOutNames(prefix.handed_out_names),
+        names=HandedOutNames(prefix.handed_out_names, inherited[1] if inherited else None),
         last_good=last_good,
         ads=ads,
         envoy=_envoy_settings(settings),

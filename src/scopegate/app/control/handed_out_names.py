@@ -1,4 +1,4 @@
-"""What the policies of all configurations set, read and give away that an Envoy may still have.
+"""What the policies of all routes set, read and give away that an Envoy may have.
 
 Filters that lack a name of them would let a client's word through in its place, so until a
 configuration is live, Envoy has filters for all of these. They stand in a file, since an Envoy
@@ -15,12 +15,31 @@ from scopegate.telemetry.logging import logger
 
 
 class HandedOutNames:
-    """One file, its owner's alone; written before anything is handed out that adds to it."""
+    """One file, its owner's alone; written before routes go out that add to it.
 
-    def __init__(self, path: Path) -> None:
+    last_good   the names of a last good configuration that will be handed out first
+    """
+
+    def __init__(self, path: Path, last_good: PolicyNames | None = None) -> None:
         self._path = path
-        self._known = self._load()
-        self._newest = PolicyNames()
+        self._known = self._load() | (last_good or PolicyNames())
+
+    @property
+    def known(self) -> PolicyNames:
+        """Of all routes that an Envoy may have."""
+        return self._known
+
+    def add(self, names: PolicyNames) -> None:
+        """Routes with these are about to go out. Raises OSError."""
+        self._keep(self._known | names)
+
+    def settle(self, names: PolicyNames) -> None:
+        """Every connected Envoy has the routes with these, and no others."""
+        try:
+            self._keep(names)
+        except OSError as problem:
+            # Filters know more than they need to until a later one is written.
+            logger().warning("names of the configuration not written", detail=str(problem))
 
     def _load(self) -> PolicyNames:
         try:
@@ -30,20 +49,6 @@ class HandedOutNames:
         except (OSError, ValueError) as problem:
             logger().warning("names of the last configuration not read", detail=str(problem))
             return PolicyNames()
-
-    def widen(self, names: PolicyNames) -> PolicyNames:
-        """These are about to be handed out; what filters must know meanwhile. Raises OSError."""
-        self._newest = names
-        self._keep(self._known | names)
-        return self._known
-
-    def settle(self, names: PolicyNames) -> None:
-        """Every Envoy has the configuration of these, and none before it."""
-        try:
-            self._keep(names | self._newest)
-        except OSError as problem:
-            # Filters know more than they need to until a later one is written.
-            logger().warning("names of the configuration not written", detail=str(problem))
 
     def _keep(self, names: PolicyNames) -> None:
         if names == self._known:

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from scopegate.envoy.resources import Resources
+from scopegate.ir.gateway import PolicyNames
 from scopegate.telemetry.logging import logger
 
 
@@ -18,33 +19,36 @@ class LastGood:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._kept: Resources | None = None
+        self._kept: tuple[Resources, PolicyNames] | None = None
 
-    def load(self) -> Resources | None:
-        """What an earlier control left here; None when nothing was refused then."""
+    def load(self) -> tuple[Resources, PolicyNames] | None:
+        """What an earlier control left here, and the names of its policies; None when nothing was
+        refused then.
+        """
         try:
-            self._kept = Resources.from_bytes(self._path.read_bytes())
+            resources, names = Resources.from_bytes(self._path.read_bytes())
+            self._kept = resources, PolicyNames.from_json(names.encode())
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as problem:
             logger().warning("last good configuration not read", detail=str(problem))
         return self._kept
 
-    def keep(self, resources: Resources) -> None:
+    def keep(self, resources: Resources, names: PolicyNames) -> None:
         """Write it, whole or not at all; what is here already is not written again."""
-        if self._kept is resources:
+        if self._kept is not None and self._kept[0] is resources:
             return
         beside = self._path.with_name(f"{self._path.name}.new")
         try:
             beside.unlink(missing_ok=True)
             handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
-                file.write(resources.to_bytes())
+                file.write(resources.to_bytes(names.to_json().decode()))
             beside.replace(self._path)
         except OSError as problem:
             logger().warning("last good configuration not written", detail=str(problem))
         else:
-            self._kept = resources
+            self._kept = resources, names
 
     def forget(self) -> None:
         """The proxy has what it is to have. A damaged file goes, too."""

@@ -23,15 +23,16 @@ from scopegate.app.reasons import ControlFinding
 from scopegate.compile.gateway import Compiled, CompileMemo
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Snapshot
-from scopegate.envoy.ads import AdsServer, PublishOutcome
+from scopegate.envoy.ads import AdsServer, PublishOutcome, Transition
 from scopegate.envoy.resources import (
     ResourceMemo,
     Resources,
+    ResourceSet,
     filter_resources,
     gateway_resources,
 )
 from scopegate.envoy.settings import EnvoySettings
-from scopegate.ir.gateway import Gateway
+from scopegate.ir.gateway import Gateway, PolicyNames
 from scopegate.plugins.built import BuiltPlugin, issuer_requests
 from scopegate.store.protocol import Store, StoreUnavailable
 from scopegate.telemetry.logging import logger
@@ -179,10 +180,7 @@ class Publisher:
             resources = await asyncio.to_thread(
                 gateway_resources, compiled.gateway, self._envoy, telling
             )
-            wide = self._names.widen(names)
-            meanwhile = None
-            if wide != names:
-                meanwhile = await asyncio.to_thread(filter_resources, wide, self._envoy)
+            transition = await self._transition(names, resources)
         except (StoreUnavailable, OSError) as problem:
             logger().error("configuration not published", detail=str(problem))
             self._try_again_soon()
@@ -196,7 +194,7 @@ class Publisher:
         self._fault = None
         self._tell_findings(compiled.findings)
         self._sent = _Published(compiled.gateway, resources, began_s, changes)
-        outcome = await self._ads.publish(resources, PUSH_LIMIT_S, meanwhile)
+        outcome = await self._ads.publish(resources, PUSH_LIMIT_S, transition)
         self._metrics.config_pushed(outcome=outcome.status, seconds=time.perf_counter() - began_s)
         if outcome.status == "pending":
             logger().warning("configuration is not live yet", why=outcome.detail)
@@ -205,6 +203,28 @@ class Publisher:
         if outcome.status == "rejected" and self._refusal is not None:
             return PublishResult("rejected", str(self._refusal))
         return PublishResult(outcome.status, outcome.detail or None)
+
+    async def _transition(self, names: PolicyNames, resources: Resources) -> Transition:
+        """From the filters for all routes that an Envoy may have to those for these names."""
+
+        async def filters(for_: PolicyNames) -> ResourceSet:
+            if for_ == names:
+                return resources.extensions
+            return await asyncio.to_thread(filter_resources, for_, self._envoy)
+
+        def on_routes() -> None:
+            try:
+                self._names.add(names)
+            except OSError:
+                self._try_again_soon()
+                raise
+
+        # An earlier roll-out goes on meanwhile, and may hand routes out.
+        while True:
+            known = self._names.known
+            before, between = await filters(known), await filters(known | names)
+            if known == self._names.known:
+                return Transition(before, between, on_routes)
 
     def _try_again_soon(self) -> None:
         """The same once more; one timer, however many rounds fail meanwhile."""
@@ -260,7 +280,7 @@ class Publisher:
             self._serves = False
             self._try_again_soon()
         elif good is not None:
-            self._last_good.keep(good.resources)
+            self._last_good.keep(good.resources, good.gateway.names)
 
     def _tell_findings(self, findings: tuple[Finding, ...]) -> None:
         """New findings are log lines: once, not at every change."""

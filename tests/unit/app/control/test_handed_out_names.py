@@ -23,52 +23,45 @@ def up(*names: str) -> PolicyNames:
 
 def test_what_was_handed_out_counts_until_a_later_configuration_is_settled(tmp_path: Path):
     names = HandedOutNames(tmp_path / "names")
-    assert names.widen(up("a")) == up("a")
-    assert names.widen(up("b")) == up("a", "b")
+    names.add(up("a"))
+    names.add(up("b"))
+    assert names.known == up("a", "b")
     names.settle(up("b"))
-    assert names.widen(up("c")) == up("b", "c")
-
-
-def test_what_is_on_its_way_while_another_settles_stays(tmp_path: Path):
-    names = HandedOutNames(tmp_path / "names")
-    names.widen(up("a"))
-    names.widen(up("b"))
-    names.settle(up("a"))
-    assert names.widen(up("c")) == up("a", "b", "c")
+    assert names.known == up("b")
 
 
 def test_the_next_control_knows_them(tmp_path: Path):
     path = tmp_path / "names"
-    HandedOutNames(path).widen(ALL)
+    HandedOutNames(path).add(ALL)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert HandedOutNames(path).widen(up("a")) == ALL | up("a")
+    assert HandedOutNames(path).known == ALL
+    assert HandedOutNames(path, up("a")).known == ALL | up("a")
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"upstream_headers": 1}'])
 def test_a_damaged_file_is_told(tmp_path: Path, content: bytes):
     (tmp_path / "names").write_bytes(content)
     with structlog.testing.capture_logs() as logged:
-        names = HandedOutNames(tmp_path / "names")
+        names = HandedOutNames(tmp_path / "names", up("a"))
     assert [line["event"] for line in logged] == ["names of the last configuration not read"]
-    assert names.widen(up("a")) == up("a")
+    assert names.known == up("a")
 
 
-def test_nothing_is_handed_out_that_cannot_be_written(tmp_path: Path):
+def test_what_cannot_be_written_is_not_added(tmp_path: Path):
     names = HandedOutNames(tmp_path / "none" / "names")
     with pytest.raises(OSError, match="none"):
-        names.widen(up("a"))
+        names.add(up("a"))
+    assert names.known == PolicyNames()
 
 
 def test_what_cannot_be_taken_away_stays(tmp_path: Path):
     folder = tmp_path / "folder"
     folder.mkdir()
     names = HandedOutNames(folder / "names")
-    names.widen(up("a"))
-    names.widen(up("b"))
+    names.add(up("a", "b"))
     (folder / "names").unlink()
     folder.rmdir()
     with structlog.testing.capture_logs() as logged:
         names.settle(up("b"))
     assert [line["log_level"] for line in logged] == ["warning"]
-    folder.mkdir()
-    assert names.widen(up("b")) == up("a", "b")
+    assert names.known == up("a", "b")
