@@ -8,7 +8,7 @@
 --   3. A grant ends before anything that it rests on; a revocation is read once a second.
 --   4. The upstream gets what it would get of a request that was asked about.
 --
--- Before this text stand REVOCATIONS (a path), ENTRIES_LIMIT and BYTES_LIMIT, written by filters.py.
+-- Before this text stand REVOCATIONS (a path), ENTRIES_LIMIT and BYTES_LIMIT: see filters.py.
 -- What a route's `replay` says, and what a grant looks like: ir/replay.py.
 --
 -- What most requests run through makes no new string and no new table: it is all that a yes costs.
@@ -135,7 +135,8 @@ end
 
 -- ---------------------------------------------------------------------------- what counts
 -- A recipe is a route's `replay`, taken apart: `names` of the headers that make the key, the
--- `methods` that there may be, and what must not be there. Other spellings of these names are gone already (spellings.py).
+-- `methods` that there may be, and what must not be there. Other spellings of these names are gone
+-- already (spellings.py).
 
 local function list_of(words)
   local list = {}
@@ -195,8 +196,8 @@ local function recipe_of(route)
   return recipe
 end
 
--- Whether the path has bytes that no URL has, ends in a way that means something else, or the query may hold an argument that
--- the policy looks for.
+-- Whether the path has bytes that no URL has, or ends in a way that means something else, or the
+-- query may hold an argument that the policy looks for.
 local function is_odd_path(recipe, path)
   if string.find(path, "[^!-~]") then
     return true

@@ -59,7 +59,8 @@ class EndedSessions:
         """Once, when the state knows it: whoever is asked from then on says no.
 
         Who uses an old cookie over and over must not fill the file of revocations: a full one
-        begins anew, and then everybody's yes is forgotten.
+        begins anew, and then everybody's yes is forgotten. What was published stays so: it can be
+        remembered (ADR 37).
         """
         if self._remembered is not None and self._remembered.get((self, tag)):
             return

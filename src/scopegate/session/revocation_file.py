@@ -20,7 +20,8 @@ from scopegate.session.shared_state import SharedStateUnavailable
 SIZE_LIMIT_BYTES = 1 << 20
 """Then it is begun anew: it holds what is over, not what was ever over."""
 WRITE_LIMIT_S = 2.0
-EPOCH_BYTES = 17  # the first line, its end included
+EPOCH_BYTES = 17
+"""The first line, its end included."""
 
 
 def begin_revocations(path: Path, random_bytes: RandomBytes) -> None:

@@ -9,10 +9,12 @@ could meet a closing one.
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 from urllib.parse import unquote
 
 import httptools
+from httptools import HttpParserCallbackError, HttpParserError
 from uvicorn.protocols.http.httptools_impl import (
     HEADER_RE,
     STATUS_LINE,
@@ -27,6 +29,7 @@ from scopegate.telemetry.logging import logger
 _UNREADABLE_ANSWER = (
     f"HTTP/1.1 {dialogue.UNREADABLE} \r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 ).encode("ascii")
+_WHY_LIMIT = 100
 # RFC 9110 §5.5; the tab may stand in a value.
 _CONTROLS = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
 
@@ -35,9 +38,23 @@ class PolicyProtocol(HttpToolsProtocol):
     """One of Envoy's connections."""
 
     def send_400_response(self, msg: str) -> None:
-        logger().warning("a request cannot be read", reason=EnvoyReason.REQUEST_UNREADABLE, why=msg)
-        self.transport.write(_UNREADABLE_ANSWER)
+        """Of uvicorn, while it handles what its parser raised."""
+        fault = sys.exception()
+        is_callbacks = isinstance(fault, HttpParserCallbackError)
+        cause = fault.__context__ if is_callbacks and fault else fault
+        told = self._request_id() if is_callbacks else {}  # else no head was read
+        if isinstance(cause, HttpParserError | UnicodeDecodeError):
+            told |= {"reason": EnvoyReason.REQUEST_UNREADABLE, "why": str(cause)[:_WHY_LIMIT]}
+            logger().warning("a request cannot be read", **told)
+            self.transport.write(_UNREADABLE_ANSWER)
+        else:
+            # A fault of ours: without an answer Envoy refuses with `policy_unavailable`.
+            logger().error("a question cannot be taken", exc_info=cause, **told)
         self.transport.close()
+
+    def _request_id(self) -> dict[str, str]:
+        id_ = dict(self.headers).get(dialogue.REQUEST_ID.encode("ascii"))
+        return {"request_id": id_.decode("latin-1")} if id_ else {}
 
     def on_headers_complete(self) -> None:
         url = httptools.parse_url(self.url)

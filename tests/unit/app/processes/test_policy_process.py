@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 
 from scopegate.app.control.issuer_book import WAIT_S
 from scopegate.app.prefix import Prefix
-from scopegate.app.processes import policy_process
+from scopegate.app.processes import heartbeat, policy_process
 from scopegate.app.processes.handover import VARIABLE, Handover, handover_to, take_over
 from scopegate.app.processes.listening import Sockets, open_unix
 from scopegate.app.settings.settings import load_settings
@@ -33,6 +34,16 @@ import asyncio, os, sys
 from pathlib import Path
 from scopegate.app.processes.handover import take_over
 from scopegate.app.processes.policy_process import run
+
+import httptools
+parse_url = httptools.parse_url
+
+def parse(url):
+    if url == b"/defect":
+        raise RuntimeError("ours")
+    return parse_url(url)
+
+httptools.parse_url = parse
 
 def create_app(handover, client, metrics):
     async def app(scope, receive, send):
@@ -68,7 +79,7 @@ def prefix(tmp_path: Path) -> Prefix:
 
 
 @contextmanager
-def workers(prefix: Prefix, count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+def workers(prefix: Prefix, count: int, *inherited: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     environment = {"SCOPEGATE_PREFIX": str(prefix.root), "SCOPEGATE_LOG_LEVEL": "warn"}
     settings = load_settings(None, environment, folder=prefix.root)
     sockets = {"policy": [open_unix(prefix.policy_socket)]}
@@ -79,7 +90,7 @@ def workers(prefix: Prefix, count: int) -> Iterator[list[subprocess.Popen[bytes]
             subprocess.Popen(
                 [sys.executable, "-c", WORKER, str(prefix.root / f"told-{number}")],
                 env={**os.environ, VARIABLE: handover.to_text()},
-                pass_fds=handover.descriptors["policy"],
+                pass_fds=(*handover.descriptors["policy"], *inherited),
             )
         )
     try:
@@ -135,6 +146,58 @@ async def test_what_would_begin_another_header_is_never_sent(prefix: Prefix) -> 
         writer.write(b"GET /broken HTTP/1.1\r\nhost: x\r\n\r\n")
         assert await asyncio.wait_for(reader.read(), 10) == b""
         writer.close()
+
+
+@pytest.mark.parametrize(
+    "question",
+    [b"get / HTTP/1.1", b"FOO / HTTP/1.1", "GET /é HTTP/1.1".encode(), b"GET /\0 HTTP/1.1"],
+)
+async def test_what_cannot_be_read_is_the_client_s_fault_and_is_told(
+    prefix: Prefix, capfd: pytest.CaptureFixture[str], question: bytes
+) -> None:
+    with workers(prefix, 1):
+        reader, writer = await asyncio.open_unix_connection(str(prefix.policy_socket))
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nx-request-id: former\r\n\r\n")
+        await reader.readuntil(b"policy-0")
+        writer.write(question + b"\r\nhost: x\r\nx-request-id: mine\r\n\r\n")
+        assert b"HTTP/1.1 486 \r\ncontent-length: 0\r\n" in await asyncio.wait_for(
+            reader.read(), 10
+        )
+        writer.close()
+    told = capfd.readouterr().err
+    assert "request_unreadable" in told
+    assert "former" not in told
+
+
+async def test_a_fault_of_ours_is_no_answer_and_an_error(
+    prefix: Prefix, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with workers(prefix, 1):
+        reader, writer = await asyncio.open_unix_connection(str(prefix.policy_socket))
+        writer.write(b"GET /defect HTTP/1.1\r\nhost: x\r\nx-request-id: mine\r\n\r\n")
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+    told = capfd.readouterr().err
+    assert "a question cannot be taken" in told
+    assert "mine" in told
+    assert "RuntimeError" in told
+
+
+async def test_a_worker_tells_that_it_lives(
+    prefix: Prefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard, said = os.pipe()
+    monkeypatch.setenv(heartbeat.VARIABLE, str(said))
+    with workers(prefix, 1, said):
+        os.set_blocking(heard, False)
+        beats = b""
+        async with asyncio.timeout(10):
+            while len(beats) < 2:
+                with contextlib.suppress(BlockingIOError):
+                    beats += os.read(heard, 1)
+                await asyncio.sleep(0.05)
+    os.close(heard)
+    os.close(said)
 
 
 async def test_a_worker_serves_what_it_inherited_and_says_nothing_of_itself(
