@@ -66,8 +66,14 @@ async def sessions(url: str, count: int) -> list[str]:
 async def warm_up(url: str, credentials: Sequence[str]) -> list[str]:
     """Ask once with each; all must be let through. Raises LoadFailed.
 
-    Returns them with the cookies that were answered, as a browser would go on.
+    Returns them with the cookies that were answered, as a browser would go on. Such a cookie is
+    another credential, so it is asked once as well.
     """
+    warm = await _ask_all(url, credentials)
+    return warm if warm == list(credentials) else await _ask_all(url, warm)
+
+
+async def _ask_all(url: str, credentials: Sequence[str]) -> list[str]:
     turns = asyncio.Semaphore(_PARALLEL)
     async with _http() as http:
 
