@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 import pytest_asyncio
 
-from scopegate.app.control.handed_out_names import HandedOutNames
-from scopegate.app.control.last_good import LastGood
-from scopegate.app.control.policy_files import PolicyFiles
-from scopegate.app.control.publisher import Publisher
-from scopegate.compile.gateway import Compiled
 from scopegate.ir.gateway import Gateway, GatewayCookie, PathMatch, PolicyNames, RouteMatch
-from scopegate.telemetry.metrics import Metrics
+from support.control import Control
 from support.policy_double import Asked, Verdict, allow
 from support.raw_http import RawConnection
 
@@ -57,59 +49,11 @@ def decide(asked: Asked) -> Verdict:
     return allow((SETS[policy_id], "ours"), ("x-decided-by", policy_id))
 
 
-class Control:
-    """A publisher with all that it needs to hand out whatever gateway it is given."""
-
-    def __init__(self, node: Node, folder: Path) -> None:
-        self.node, self.gateway = node, Gateway()
-        self.names = HandedOutNames(folder / "names")
-        self.last_good = LastGood(folder / "last-good")
-        self.publisher: Publisher | None = None
-
-    async def snapshot(self) -> Any:
-        return SimpleNamespace(plugins={})
-
-    async def start(self) -> None:
-        """In place of one that ran before."""
-        envoy = self.node.envoy
-        assert envoy.ads is not None
-        await envoy.ads.stop()
-        inherited = self.last_good.load()
-        ads = await envoy.start_control(
-            last_good=inherited[0] if inherited else None,
-            on_outcome=lambda outcome: self.publisher and self.publisher.note(outcome),
-        )
-        self.publisher = Publisher(
-            store=cast(Any, self),
-            issuers=cast(
-                Any, SimpleNamespace(want=lambda _: None, facts=dict, findings=lambda: [])
-            ),
-            plugins=(),
-            compile_=lambda *_: Compiled(self.gateway),
-            files=PolicyFiles(self.names._path.parent / "policies", time.time),
-            names=self.names,
-            last_good=self.last_good,
-            ads=ads,
-            envoy=envoy.settings,
-            metrics=Metrics(),
-        )
-        self._running = asyncio.create_task(self.publisher.run())
-
-    async def end(self) -> None:
-        self._running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._running
-
-    async def change(self, gateway: Gateway) -> str:
-        """Its outcome."""
-        assert self.publisher is not None
-        self.gateway = gateway
-        return (await self.publisher.publish()).state
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def control(node: Node, tmp_path: Path) -> AsyncIterator[Control]:
-    made = Control(node, tmp_path)
+    assert node.envoy.ads is not None
+    await node.envoy.ads.stop()
+    made = Control(tmp_path, node.envoy.start_control, node.envoy.settings)
     await made.start()
     node.forget()
     node.policy.decide = decide

@@ -22,7 +22,8 @@ class HandedOutNames:
 
     def __init__(self, path: Path, last_good: PolicyNames | None = None) -> None:
         self._path = path
-        self._known = self._load() | (last_good or PolicyNames())
+        self._written = self._load()
+        self._known = self._written | (last_good or PolicyNames())
 
     @property
     def known(self) -> PolicyNames:
@@ -51,12 +52,15 @@ class HandedOutNames:
             return PolicyNames()
 
     def _keep(self, names: PolicyNames) -> None:
-        if names == self._known:
-            return
+        if names != self._written:
+            self._write(names)
+        self._known = names
+
+    def _write(self, names: PolicyNames) -> None:
         beside = self._path.with_name(f"{self._path.name}.new")
         beside.unlink(missing_ok=True)
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(names.to_json())
         beside.replace(self._path)
-        self._known = names
+        self._written = names

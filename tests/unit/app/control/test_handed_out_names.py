@@ -38,6 +38,12 @@ def test_the_next_control_knows_them(tmp_path: Path):
     assert HandedOutNames(path, up("a")).known == ALL | up("a")
 
 
+def test_those_of_a_last_good_configuration_are_written_when_it_is_settled(tmp_path: Path):
+    path = tmp_path / "names"
+    HandedOutNames(path, up("a")).settle(up("a"))
+    assert HandedOutNames(path).known == up("a")
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"upstream_headers": 1}'])
 def test_a_damaged_file_is_told(tmp_path: Path, content: bytes):
     (tmp_path / "names").write_bytes(content)
