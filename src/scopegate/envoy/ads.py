@@ -115,6 +115,7 @@ class AdsServer:
         self._changed = asyncio.Condition()
         self._kept_until_s: dict[str, float] = {}
         self._roll_out: asyncio.Task[PublishOutcome] | None = None
+        self._putting_back: asyncio.Task[None] | None = None
         self._sweeps: set[asyncio.TimerHandle] = set()
         self._server: Any = None
         self._stopping = False
@@ -144,8 +145,7 @@ class AdsServer:
 
     async def stop(self) -> None:
         """Hang up. Envoys keep what they have and try to come back."""
-        if self._roll_out is not None:
-            self._roll_out.cancel()
+        self._cancel()
         for sweep in self._sweeps:
             sweep.cancel()
         self._stopping = True
@@ -164,8 +164,7 @@ class AdsServer:
 
         transition   None: the configuration's own filters fit all routes that an Envoy may have
         """
-        if self._roll_out is not None:
-            self._roll_out.cancel()
+        self._cancel()
         own = resources.extensions
         roll_out = asyncio.create_task(self._run(resources, transition or Transition(own, own)))
         self._roll_out = roll_out
@@ -176,6 +175,12 @@ class AdsServer:
         if roll_out.cancelled():
             return PublishOutcome("pending", "a newer configuration took its place")
         return roll_out.result()
+
+    def _cancel(self) -> None:
+        """Whatever is under way: from here on another configuration counts, or none."""
+        for task in (self._roll_out, self._putting_back):
+            if task is not None:
+                task.cancel()
 
     async def _run(self, resources: Resources, transition: Transition) -> PublishOutcome:
         # Other listeners mean other settings: what was good for those is not served on these.
@@ -199,7 +204,8 @@ class AdsServer:
                 await self._hand_out(resources)
         except _Refused as refusal:
             if good is not None:
-                self._put_back(replace(good, extensions=fitting))
+                back = self._put_back(replace(good, extensions=fitting))
+                self._putting_back = asyncio.create_task(back)
             outcome = PublishOutcome("rejected", str(refusal), kept=good is not None)
         except OSError as problem:
             return PublishOutcome("pending", str(problem))
@@ -211,12 +217,16 @@ class AdsServer:
             self._on_outcome(outcome)
         return outcome
 
-    def _put_back(self, resources: Resources) -> None:
-        """Serve what was good. What else was refused with one bad resource may be good, too."""
+    async def _put_back(self, resources: Resources) -> None:
+        """Serve what was good: its routes once every Envoy has filters that know their names."""
         for connection in self._connections:
+            # What came together with one bad resource may be good.
             connection.stream.forget_refusals()
-        for type_url in ORDER:
+        for type_url in (CLUSTERS, EXTENSIONS, LISTENERS):
             self._serve(type_url, resources.of_kind(type_url))
+        with contextlib.suppress(_Refused):
+            await self._until(EXTENSIONS, resources.extensions, must_subscribe=False)
+            self._serve(ROUTES, resources.routes)
 
     async def _hand_out(
         self, resources: Resources, on_routes: Callable[[], None] = lambda: None
