@@ -74,6 +74,7 @@ def no_word_of_the_client_counts(node: Node) -> None:
         assert received.one(SETS[policy_id]) == "ours"
 
 
+@pytest.mark.slow
 async def test_while_filters_and_routes_change_one_after_the_other(node: Node, control: Control):
     assert await control.change(gateway(node, ONE, others=2000)) == "live"
     stop = asyncio.Event()
@@ -145,6 +146,7 @@ async def test_a_proxy_that_comes_while_filters_are_refused_serves_what_was_good
     no_word_of_the_client_counts(node)
 
 
+@pytest.mark.slow
 async def test_envoy_takes_very_many_long_names(node: Node, control: Control):
     long = frozenset(f"{'x-' * 61}{number:04}" for number in range(100))
     many = frozenset(f"x-name-of-some-length-{number}" for number in range(20_000))
