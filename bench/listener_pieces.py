@@ -259,7 +259,7 @@ class Bench:
             clusters=tuple(map(self._cluster, range(services))),
             names=ir.PolicyNames(
                 upstream_headers=frozenset(UPSTREAM_HEADERS),
-                guarded_headers=KEY.headers | KEY.stripped,
+                guarded_headers=KEY.guarded,
                 cookies=frozenset({ir.GatewayCookie("session", (SEALED,), ("session2",))}),
             ),
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from scopegate.app.cannot_start import CannotStart
 from scopegate.app.prefix import Prefix
+from scopegate.app.private_files import write_private
 from scopegate.app.settings.settings import Settings
 
 MADE_UP_DAYS = 397  # what browsers accept at most
@@ -121,7 +121,7 @@ def _make(pair: CertificatePair, now: datetime.datetime) -> None:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    _write(
+    write_private(
         pair.key,
         key.private_bytes(
             serialization.Encoding.PEM,
@@ -129,14 +129,4 @@ def _make(pair: CertificatePair, now: datetime.datetime) -> None:
             serialization.NoEncryption(),
         ),
     )
-    _write(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM))
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, and its owner's alone."""
-    beside = path.with_name(f"{path.name}.new")
-    beside.unlink(missing_ok=True)
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    beside.replace(path)
+    write_private(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM))

@@ -87,7 +87,7 @@ class Policies:
         return PolicyNames(
             upstream_headers=frozenset(name for low in good for name in low.upstream_headers),
             downstream_headers=frozenset(name for low in good for name in low.downstream_headers),
-            guarded_headers=frozenset(name for key in keys for name in key.headers | key.stripped),
+            guarded_headers=frozenset(name for key in keys for name in key.guarded),
             cookies=frozenset(cookie for low in good for cookie in low.cookies),
         )
 
@@ -211,8 +211,7 @@ def _lower(
         return CannotLower(
             CompileReason.PLUGIN_DEFECT, f"its compiler failed with {type(error).__name__}"
         )
-    guarded = lowered.replay.headers | lowered.replay.stripped if lowered.replay else frozenset()
-    for name in guarded:
+    for name in lowered.replay.guarded if lowered.replay else ():
         if len(name) > HEADER_NAME_LIMIT:
             return CannotLower(
                 CompileReason.HEADER_NAME_RESERVED,

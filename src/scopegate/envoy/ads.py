@@ -219,9 +219,7 @@ class AdsServer:
 
     async def _put_back(self, resources: Resources) -> None:
         """Serve what was good: its routes once every Envoy has filters that know their names."""
-        for connection in self._connections:
-            # What came together with one bad resource may be good.
-            connection.stream.forget_refusals()
+        self._forget_refusals()  # what came together with one bad resource may be good
         for type_url in (CLUSTERS, EXTENSIONS, LISTENERS):
             self._serve(type_url, resources.of_kind(type_url))
         with contextlib.suppress(_Refused):
@@ -231,8 +229,7 @@ class AdsServer:
     async def _hand_out(
         self, resources: Resources, on_routes: Callable[[], None] = lambda: None
     ) -> None:
-        for connection in self._connections:
-            connection.stream.forget_refusals()
+        self._forget_refusals()
         for type_url in ORDER:
             target = resources.of_kind(type_url)
             before = self._served.get(type_url, {}).keys()
@@ -249,6 +246,10 @@ class AdsServer:
         needed = ORDER if resources.listeners else (CLUSTERS, LISTENERS)
         for type_url in needed:
             await self._until(type_url, resources.of_kind(type_url), must_subscribe=True)
+
+    def _forget_refusals(self) -> None:
+        for connection in self._connections:
+            connection.stream.forget_refusals()
 
     async def _until_warm(self) -> None:
         if self._admin_socket is not None and self._connections:

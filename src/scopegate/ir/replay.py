@@ -65,6 +65,11 @@ class ReplayKey:
             if odd := [word for word in words if not is_word(word)]:
                 raise ValueError(f"cannot stand in a route's `replay`: {odd[0]!r}")
 
+    @property
+    def guarded(self) -> frozenset[str]:
+        """Headers that the policy reads or sets."""
+        return self.headers | self.stripped
+
     def joined(self, other: ReplayKey) -> ReplayKey:
         """What both look at."""
         return ReplayKey(

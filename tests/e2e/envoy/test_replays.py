@@ -61,7 +61,7 @@ async def guarded(node: Node) -> AsyncIterator[Node]:
         node.protected("/asked"),
         upstream_headers=frozenset({"x-user", "cookie", "authorization"}),
         downstream_headers=frozenset({"x-hint"}),
-        guarded_headers=KEY.headers | KEY.stripped,
+        guarded_headers=KEY.guarded,
     )
     node.policy.decide = lambda asked: granted(("x-user", "alice"))
     yield node

@@ -7,9 +7,9 @@ outlives the control that it had its configuration from.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from scopegate.app.private_files import write_private
 from scopegate.ir.gateway import PolicyNames
 from scopegate.telemetry.logging import logger
 
@@ -53,14 +53,5 @@ class HandedOutNames:
 
     def _keep(self, names: PolicyNames) -> None:
         if names != self._written:
-            self._write(names)
-        self._known = names
-
-    def _write(self, names: PolicyNames) -> None:
-        beside = self._path.with_name(f"{self._path.name}.new")
-        beside.unlink(missing_ok=True)
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(names.to_json())
-        beside.replace(self._path)
-        self._written = names
+            write_private(self._path, names.to_json())
+        self._written = self._known = names

@@ -6,9 +6,9 @@ one bad route would be an outage of all. So it is written at the first refusal, 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from scopegate.app.private_files import write_private
 from scopegate.envoy.resources import Resources
 from scopegate.ir.gateway import PolicyNames
 from scopegate.telemetry.logging import logger
@@ -38,13 +38,8 @@ class LastGood:
         """Write it, whole or not at all; what is here already is not written again."""
         if self._kept is not None and self._kept[0] is resources:
             return
-        beside = self._path.with_name(f"{self._path.name}.new")
         try:
-            beside.unlink(missing_ok=True)
-            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(resources.to_bytes(names.to_json().decode()))
-            beside.replace(self._path)
+            write_private(self._path, resources.to_bytes(names.to_json().decode()))
         except OSError as problem:
             logger().warning("last good configuration not written", detail=str(problem))
         else:

@@ -222,7 +222,8 @@ class Publisher:
         # An earlier roll-out goes on meanwhile, and may hand routes out.
         while True:
             known = self._names.known
-            before, between = await filters(known), await filters(known | names)
+            before = await filters(known)
+            between = before if known | names == known else await filters(known | names)
             if known == self._names.known:
                 return Transition(before, between, on_routes)
 
