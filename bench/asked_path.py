@@ -38,7 +38,6 @@ from scopegate.entities.filling import Makings
 from scopegate.entities.kinds import entity_schemas
 from scopegate.entities.snapshot import Plugin
 from scopegate.ir import policy as ir
-from scopegate.ir import policy_dialogue as dialogue
 from scopegate.oidc.discovery import fetch_issuer
 from scopegate.plugins.lowering import Context
 from scopegate.plugins.openid_connect.issuer_request import issuer_request
@@ -49,6 +48,7 @@ from scopegate.policy.service import PolicyService
 from scopegate.telemetry.logging import logger
 from scopegate_demo.idp import DemoIdp, Lifetimes, TokenEdit
 from support.login import form_browser, log_in
+from support.policy_check import ask, check_request
 
 USER = "Blog_with_scope"
 HOST = "127.0.0.1:8000"
@@ -68,68 +68,32 @@ class Kind:
     policy_id: str
     credentials: Sequence[Headers]
 
-    def questions(self) -> list[dict[str, Any]]:
-        """As ASGI scopes."""
-        return [scope_of(self.policy_id, self.path, headers) for headers in self.credentials]
-
-    def texts(self) -> list[bytes]:
-        """As they go over the socket."""
-        return [text_of(question) for question in self.questions()]
+    def messages(self) -> list[bytes]:
+        """Check requests."""
+        return [message_of(self.policy_id, self.path, headers) for headers in self.credentials]
 
 
-def scope_of(policy_id: str, target: str, headers: Headers) -> dict[str, Any]:
-    """The ASGI scope of Envoy's question about a GET."""
+def message_of(policy_id: str, target: str, headers: Headers) -> bytes:
+    """The check request about a GET."""
     path, _, query = target.partition("?")
-    own = {
-        "host": HOST,
-        "user-agent": "bench",
-        "x-forwarded-for": "127.0.0.1",
-        dialogue.REQUEST_ID: "0" * 32,
-        dialogue.PHASE: dialogue.HEAD_PHASE,
-        dialogue.POLICY: policy_id,
-        dialogue.ROUTE: f"{uuid.UUID(int=1)}/route {uuid.UUID(int=2)}/service",
-        dialogue.SCHEME: "http",
-        dialogue.CLIENT_IP: "127.0.0.1",
-        "content-length": "0",
-    }
-    pairs = [(name.encode(), value.encode()) for name, value in {**own, **headers}.items()]
-    return {
-        "type": "http",
-        "method": "GET",
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
-        "headers": pairs,
-    }
+    usual = {"user-agent": "bench", "x-forwarded-for": "127.0.0.1"}
+    route = f"{uuid.UUID(int=1)}/route {uuid.UUID(int=2)}/service {policy_id}"
+    return check_request(
+        policy_id,
+        *{**usual, **headers}.items(),
+        route=route,
+        client="127.0.0.1",
+        scheme="http",
+        authority=HOST,
+        path=path,
+        query=query,
+    )
 
 
-def text_of(question: Mapping[str, Any]) -> bytes:
-    """The question as HTTP."""
-    query = question["query_string"]
-    target = question["raw_path"] + (b"?" + query if query else b"")
-    lines = b"".join(name + b": " + value + b"\r\n" for name, value in question["headers"])
-    return b"GET " + target + b" HTTP/1.1\r\n" + lines + b"\r\n"
-
-
-class Answers:
-    """What an ASGI application sends."""
-
-    def __init__(self) -> None:
-        self.status = 0
-        self.headers: Sequence[tuple[bytes, bytes]] = ()
-
-    async def receive(self) -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(self, message: Any) -> None:
-        if "status" in message:
-            self.status, self.headers = message["status"], message["headers"]
-
-
-async def ask(service: PolicyService, question: dict[str, Any]) -> Answers:
-    """What the service says."""
-    answers = Answers()
-    await service(question, answers.receive, answers.send)
-    return answers
+def http_of(message: bytes) -> bytes:
+    """The check request as it goes over the socket."""
+    head = f"POST /check HTTP/1.1\r\nhost: policy\r\ncontent-length: {len(message)}\r\n\r\n"
+    return head.encode() + message
 
 
 async def policy_of(
@@ -153,7 +117,8 @@ async def policy_of(
     request = issuer_request(stored)
     found = await fetch_issuer(http, request.discovery, previous=None)
     context = Context({request.key: found.facts.to_json()}, "5e" * 32, ())
-    policy = ir.Policy((OpenIdConnectCompiler().lower(stored, context).step,))
+    lowered = OpenIdConnectCompiler().lower(stored, context)
+    policy = ir.Policy((lowered.step,), profile=lowered.profile)
     (prefix.policies / f"policy-{policy.id}.json").write_bytes(policy.to_json())
     return policy.id
 
@@ -172,16 +137,16 @@ async def sessions(service: PolicyService, policy_id: str, count: int) -> list[H
         async def step(target: str, cookies: dict[str, str]) -> str:
             brought = "; ".join(f"{name}={value}" for name, value in cookies.items())
             headers = {**NAVIGATION, **({"cookie": brought} if brought else {})}
-            answer = await ask(service, scope_of(policy_id, target, headers))
-            if answer.status not in (200, 302):
-                raise SystemExit(f"a login was answered {answer.status}")
-            for name, value in answer.headers:
-                if name == b"set-cookie":
-                    key, _, content = value.decode().partition(";")[0].partition("=")
+            response = await ask(service, message_of(policy_id, target, headers))
+            if response.status not in (None, 302):
+                raise SystemExit(f"a login was answered {response.status}")
+            for name, value in response.headers("client"):
+                if name == "set-cookie":
+                    key, _, content = value.partition(";")[0].partition("=")
                     cookies[key] = content
                     if not content:
                         del cookies[key]
-            return dict(answer.headers).get(b"location", b"").decode()
+            return dict(response.headers("client")).get("location", "")
 
         return [await one() for _ in range(count)]
 
@@ -233,12 +198,20 @@ async def decisions(
 
 async def in_process(service: PolicyService, kind: Kind, requests: int) -> float:
     """µs of CPU for one decision. Every credential was asked once before."""
-    questions = kind.questions()
-    answers = Answers()
+    messages = kind.messages()
+    scope = {"type": "http", "method": "POST", "path": "/check"}
+    message = b""
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": message, "more_body": False}
+
+    async def send(_: Any) -> None:
+        return None
+
     before_s = time.process_time()
     for number in range(requests):
-        question = questions[number % len(questions)]
-        await service(question, answers.receive, answers.send)
+        message = messages[number % len(messages)]
+        await service(scope, receive, send)
     return (time.process_time() - before_s) / requests * 1e6
 
 
@@ -259,7 +232,7 @@ def worker(handover: Handover, descriptors: Sequence[int]) -> Iterator[int]:
 
 def over_the_socket(path: Path, pid: int, kind: Kind, requests: int) -> float:
     """µs of the worker's CPU for one decision."""
-    texts = kind.texts()
+    texts = [http_of(message) for message in kind.messages()]
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(READY_S)
         connection.connect(str(path))
@@ -272,7 +245,7 @@ def over_the_socket(path: Path, pid: int, kind: Kind, requests: int) -> float:
 
 
 def exchange(connection: socket.socket, text: bytes) -> None:
-    """One question and its whole answer."""
+    """One check."""
     connection.sendall(text)
     answer = connection.recv(65536)
     while b"\r\n\r\n" not in answer:

@@ -1,12 +1,12 @@
-"""What a full table of remembered yeses takes of the proxy's memory.
+"""What a full decision cache takes of the proxy's memory.
 
-    PYTHONPATH=tests .venv/bin/python bench/replay_memory.py [--credentials 60000] [--bytes 1200]
+    PYTHONPATH=tests .venv/bin/python bench/cache_memory.py [--credentials 60000] [--bytes 1200]
 
-A proxy of one worker, and a policy service that says yes to every credential and grants it. Each
-credential is sent once, more of them than the table holds; then the proxy's resident memory is
+A proxy of one worker, and a policy service that allows every credential, to be cached. Each
+credential is sent once, more of them than the cache holds; then the proxy's resident memory is
 compared with that of a proxy that was sent as many requests with one credential. Leaves with status
-1 when the table takes more than its bound: for each half its limit in bytes and a kibibyte for each
-entry, and as much again, since LuaJIT collects its garbage when memory has doubled.
+1 when the cache takes more than its bound: for each of its two generations the limit in bytes, and
+a kibibyte for each entry.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import asyncio
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from rich.table import Table
 
 from e2e.envoy.conftest import Node
 from scopegate.envoy.settings import EnvoySettings
-from scopegate.ir.replay import GRANT, GRANTED, ReplayKey, grant_text
+from scopegate.ir.cache_profile import CacheProfile
 from scopegate.session.revocation_file import begin_revocations
 from support.envoy_process import running_envoy
 from support.policy_double import allow, running_policy
@@ -48,14 +47,9 @@ async def resident_mib(credentials: int, token_of: Callable[[int], str]) -> floa
             running_upstream() as upstream,
         ):
             node = Node(envoy, policy, upstream)
-            await node.serve(
-                node.protected("/", replay=ReplayKey(frozenset())),
-                upstream_headers=frozenset({"x-user"}),
-            )
-            until_s = int(time.time()) + 3600
-            user = ("x-user", "somebody")
+            await node.serve(node.protected("/"))
             policy.decide = lambda _: allow(
-                user, (GRANT, grant_text(until_s, ["cafe"], [], [user])), (GRANTED, "1")
+                ("x-user", "somebody"), profile=CacheProfile(), cache_s=3600, tags=["cafe"]
             )
             numbers = iter(range(credentials))
 
@@ -82,7 +76,7 @@ def memory_mib(pid: int) -> float:
 
 async def main() -> int:
     """Measure both, print, and say by the exit code whether the bound is kept."""
-    parser = argparse.ArgumentParser(description="What a full table takes of the proxy's memory.")
+    parser = argparse.ArgumentParser(description="What a full cache takes of the proxy's memory.")
     parser.add_argument("--credentials", type=int, default=60_000)
     parser.add_argument("--bytes", type=int, default=1200, help="of a token")
     options = parser.parse_args()
@@ -90,13 +84,13 @@ async def main() -> int:
     empty = await resident_mib(options.credentials, lambda _: filling)
     full = await resident_mib(options.credentials, lambda number: f"{number:08d}{filling}")
     limits = EnvoySettings()
-    bound = 2 * 2 * (limits.replay_limit_bytes + limits.replay_limit_entries * OVERHEAD_BYTES) / MIB
+    bound = 2 * (limits.cache_limit_bytes + limits.cache_limit_entries * OVERHEAD_BYTES) / MIB
     table = Table(title=f"Resident memory of the proxy after {options.credentials:,} requests, MiB")
     table.add_column("")
     table.add_column("MiB", justify="right")
     table.add_row("one credential", f"{empty:.0f}")
     table.add_row(f"{options.credentials:,} credentials of {options.bytes} bytes", f"{full:.0f}")
-    table.add_row("the table", f"{full - empty:.0f}")
+    table.add_row("the cache", f"{full - empty:.0f}")
     table.add_row("its bound", f"{bound:.0f}")
     Console().print(table)
     return 0 if full - empty <= bound else 1

@@ -1,6 +1,6 @@
-"""Ten minutes of remembered yeses while everything that they rest on changes.
+"""Ten minutes of cached decisions while everything that they depend on changes.
 
-    PYTHONPATH=tests .venv/bin/python bench/replay_soak.py [--minutes 10] [--seed 1]
+    PYTHONPATH=tests .venv/bin/python bench/cache_soak.py [--minutes 10] [--seed 1]
 
 A gateway with two proxy workers, the demo identity provider and the echo upstream. Eight clients
 ask with tokens that run out, tokens that lack a scope and sessions, while people log in and out, a
@@ -239,7 +239,7 @@ class Soak:
 
 async def main() -> int:
     """Soak, print, and say by the exit code whether all was right."""
-    parser = argparse.ArgumentParser(description="A soak of remembered yeses.")
+    parser = argparse.ArgumentParser(description="A soak of cached decisions.")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()

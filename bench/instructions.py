@@ -6,6 +6,7 @@ What the kernel does for a request, and what waits for memory, is not in it.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -13,6 +14,8 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from scopegate.envoy.module_file import module_environment
 
 READY_S = 120.0
 ANSWER_S = 60.0
@@ -44,7 +47,11 @@ def count(
     tool.append(f"--callgrind-out-file={folder}/counted")
     with log_path.open("w") as log:
         process = subprocess.Popen(
-            [*tool, *command], cwd=folder, stdout=log, stderr=subprocess.STDOUT
+            [*tool, *command],
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**module_environment(), **os.environ},
         )
     try:
         _until_ready(process, port, log_path)

@@ -4,8 +4,8 @@
 
 One Envoy for each line, with one route and one worker, under Valgrind (package `valgrind`), which
 makes it fifty times slower and the figures the same in every run. First the kinds of requests:
-without a plugin, with a yes that is given again, asked about (Envoy's part only: the policy service
-is a stand-in). Then the listener without one piece each, for a request without a plugin.
+without a plugin, with a cached decision, asked about (Envoy's part only: the policy service is a
+stand-in). Then the listener without one piece each, for a request without a plugin.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import os
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +25,6 @@ from bench.instructions import NotCounted, count, is_possible
 from bench.side_by_side import contestants
 from bench.side_by_side.processes import free_ports
 from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
-from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
@@ -43,7 +41,7 @@ from scopegate.envoy.process import bootstrap, envoy_binary
 from scopegate.envoy.resources import gateway_resources
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir import gateway as ir
-from scopegate.ir.replay import GRANT, GRANTED, ReplayKey, grant_text
+from scopegate.ir.cache_profile import CacheProfile
 from scopegate.plugins.openid_connect.headers import IDENTITY_HEADERS
 from scopegate.session.revocation_file import begin_revocations
 from support.policy_double import Asked, PolicyDouble, Verdict, allow
@@ -54,9 +52,9 @@ TOKEN = "eyJ" + "a" * 900
 SEALED = "1AQbbbb"
 UPSTREAM_HEADERS = {"authorization": f"Bearer {TOKEN}", "x-consumer-username": "someone@idp.test"}
 # As an openid-connect plugin says it that takes tokens and sessions.
-KEY = ReplayKey(
-    headers=frozenset({"cookie", "authorization", "access-token", "x-access-token"}),
-    stripped=IDENTITY_HEADERS | {"authorization", "proxy-authorization"},
+PROFILE = CacheProfile(
+    key=frozenset({"access-token", "x-access-token"}),
+    strip=frozenset(IDENTITY_HEADERS) | {"proxy-authorization"},
     arguments=frozenset({"access_token", "code", "state"}),
     methods=frozenset({"OPTIONS"}),
     media=frozenset({"urlencoded"}),
@@ -67,7 +65,7 @@ KEY = ReplayKey(
 class Variant:
     """An Envoy and what it is asked.
 
-    policy   `none`: no plugin; `asked`: each request is asked about; `remembered`: a yes is
+    policy   `none`: no plugin; `asked`: each request is asked about; `cached`: decisions are cached
     others   so many routes more, on a hundred hosts and a tenth as many services
     """
 
@@ -121,7 +119,7 @@ def _without_idle_limit(manager: hcm.HttpConnectionManager) -> None:
 def _without_tree(manager: hcm.HttpConnectionManager) -> None:
     for host in manager.route_config.virtual_hosts:
         host.ClearField("matcher")
-        route = host.routes.add()
+        route = host.routes.add(name="route - open")
         route.match.prefix = "/"
         route.route.cluster = "s0"
         route.route.timeout.FromSeconds(0)
@@ -154,17 +152,16 @@ KINDS = (
     Variant("no plugin, one of 10,000 routes", others=9_999),
     Variant("a plain Envoy, given a token of 900 bytes", _plain, headers=BEARER),
     Variant("no plugin, given the token", headers=BEARER),
-    Variant("the token, its yes given again", policy="remembered", headers=BEARER),
+    Variant("the token, decision cached", policy="cached", headers=BEARER),
     Variant("the token, asked about", policy="asked", headers=BEARER),
     Variant("a plain Envoy, given a cookie of 900 bytes", _plain, headers=COOKIE),
     Variant("no plugin, given the cookie of a session", headers=COOKIE),
-    Variant("the session, its yes given again", policy="remembered", headers=COOKIE),
+    Variant("the session, decision cached", policy="cached", headers=COOKIE),
 )
 PIECES = (
     Variant("the access log", _cleared("access_log")),
     Variant("what is done on arrival", _cleared("early_header_mutation_extensions")),
-    Variant("the guard of hosts and paths", _without(names.GUARD)),
-    Variant("the filter for cookies", _without(names.COOKIES)),
+    Variant("the proxy filter", _without(names.FILTER)),
     Variant(
         "headers for the upstream",
         _routes_cleared("request_headers_to_add", "request_headers_to_remove"),
@@ -194,11 +191,12 @@ class Bench:
         self._number = 0
 
     def answer(self, asked: Asked) -> Verdict:
-        """Yes, and remember it."""
-        removed = tuple(name for name, _ in asked.headers if name == "cookie")
-        text = grant_text(int(time.time()) + 3600, ("00ab",), removed, UPSTREAM_HEADERS.items())
-        gone = [("x-envoy-auth-headers-to-remove", name) for name in removed]
-        return allow(*UPSTREAM_HEADERS.items(), *gone, (GRANT, text), (GRANTED, "1"))
+        """Allow; policies whose id ends in 1 cache it."""
+        headers = UPSTREAM_HEADERS.items()
+        removed = [name for name, _ in asked.headers if name == "cookie"]
+        if asked.facts["policy"].endswith("1"):
+            return allow(*headers, remove=removed, profile=PROFILE, cache_s=3600, tags=["00ab"])
+        return allow(*headers, remove=removed)
 
     async def serve(self) -> None:
         """The stand-in, for ever."""
@@ -222,17 +220,18 @@ class Bench:
     def _configuration(self, port: int, variant: Variant) -> dict[str, object]:
         """A whole bootstrap, nothing of which comes over xDS."""
         settings = EnvoySettings(
-            access_log_path="/dev/null", revocations_path=str(self.revocations)
+            access_log_path="/dev/null",
+            policy_socket=str(self.socket),
+            revocations_path=str(self.revocations),
         )
         resources = gateway_resources(self._gateway(port, variant), settings)
-        extensions = {name: each.content for name, each in resources.extensions.items()}
         result = Bootstrap()
         for each in resources.clusters.values():
             each.content.Unpack(result.static_resources.clusters.add())
         listener = result.static_resources.listeners.add()
         next(iter(resources.listeners.values())).content.Unpack(listener)
         table = next(iter(resources.routes.values())).content
-        _inline(listener, table, extensions, variant.change)
+        _inline(listener, table, variant.change)
         document: dict[str, object] = MessageToDict(result, preserving_proto_field_name=True)
         nowhere = Path("none")
         common = bootstrap(
@@ -251,17 +250,13 @@ class Bench:
             host, path = f"h{number % 100}.example", f"/r{number}"
             routes.append(self._route(number, host, path, number % services))
         if variant.policy != "none":
-            replay = KEY if variant.policy == "remembered" else None
-            routes[0] = replace(routes[0], policy_id="0" * 32, replay=replay)
+            last = "1" if variant.policy == "cached" else "0"
+            routes[0] = replace(routes[0], policy_id="0" * 31 + last)
         return ir.Gateway(
             listeners=(ir.Listener("proxy", "127.0.0.1", port),),
             routes=tuple(routes),
             clusters=tuple(map(self._cluster, range(services))),
-            names=ir.PolicyNames(
-                upstream_headers=frozenset(UPSTREAM_HEADERS),
-                guarded_headers=KEY.guarded,
-                cookies=frozenset({ir.GatewayCookie("session", (SEALED,), ("session2",))}),
-            ),
+            cookies=frozenset({ir.GatewayCookie("session", (SEALED,), ("session2",))}),
         )
 
     def _cluster(self, number: int) -> ir.Cluster:
@@ -280,9 +275,7 @@ def _list(document: dict[str, object], name: str) -> list[object]:
     return list(resources[name])
 
 
-def _inline(
-    listener: Listener, table: object, extensions: dict[str, object], change: Change
-) -> None:
+def _inline(listener: Listener, table: object, change: Change) -> None:
     """Put what xDS would bring into the listener, and change it."""
     network = listener.filter_chains[0].filters[0]
     manager = hcm.HttpConnectionManager()
@@ -291,12 +284,6 @@ def _inline(
     routes = RouteConfiguration()
     table.Unpack(routes)  # type: ignore[attr-defined]
     manager.route_config.CopyFrom(routes)
-    for each in manager.http_filters:
-        if each.HasField("config_discovery"):
-            each.ClearField("config_discovery")
-            extension = TypedExtensionConfig()
-            extensions[each.name].Unpack(extension)  # type: ignore[attr-defined]
-            each.typed_config.CopyFrom(extension.typed_config)
     change(manager)
     network.typed_config.CopyFrom(packed(manager))
 
@@ -310,7 +297,6 @@ def ready() -> Iterator[Bench]:
         upstream = stack.enter_context(contestants.upstream(folder / "upstream"))
         bench = Bench(folder, upstream.port)
         threading.Thread(target=lambda: asyncio.run(bench.serve()), daemon=True).start()
-        time.sleep(1)  # revocations are read once a second, the first time in the next
         yield bench
 
 

@@ -3,7 +3,7 @@
 Each file in `compile/` is three YAML documents: the entities (written by hand), what
 `compile_gateway` makes of them, and what Envoy is told. Fields at their defaults are left out.
 `show` in the first names what is in the third: clusters and routes (those that come from
-entities) unless said otherwise; tables (all routes), listeners, extensions.
+entities) unless said otherwise; tables (all routes), listeners.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from scopegate.compile.gateway import Compiled, CompileSettings, compile_gateway
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin
 from scopegate.envoy import names
-from scopegate.envoy.filters import unasked
 from scopegate.envoy.resources import gateway_resources
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import ConsumerDirectory, GatewayCookie, Listener, TlsIdentity
@@ -170,29 +169,10 @@ def show_host(host: dict[str, Any], known: list[dict[str, Any]]) -> dict[str, An
     for start, branch in {**branches, "": tree["on_no_match"]}.items():
         listed = branch["action"]["typed_config"]["routes"]
         places[start] = [entry["name"] for entry in listed]
-        new += [entry for entry in map(short, listed) if entry["name"] not in OF_EVERY_TREE]
+        new += [entry for entry in listed if entry["name"] not in OF_EVERY_TREE]
     shown = [entry for number, entry in enumerate(new) if entry not in [*known, *new[:number]]]
     known += shown
-    said = ("domains", "typed_per_filter_config", "request_headers_to_add")
-    of_all = {key: host[key] for key in said if key in host}
-    return {**short(of_all), "tree": places, "entries": shown}
-
-
-def short(entry: dict[str, Any]) -> dict[str, Any]:
-    """A route or virtual host with a word in place of what it says of filters."""
-    said = entry.pop("typed_per_filter_config", {})
-    off = [name for name, config in said.items() if config.get("disabled")]
-    on = {name: config["config"] for name, config in said.items() if "config" in config}
-    assert len(off) + len(on) == len(said)
-    if set(off) >= set(unasked()):
-        off = ["all that ask", *sorted(set(off) - set(unasked()))]
-    if names.HOST in on:
-        on[names.HOST] = "host without port"
-    return {
-        **entry,
-        **({"switched_off": off} if off else {}),
-        **({"switched_on": on} if on else {}),
-    }
+    return {"domains": host["domains"], "tree": places, "entries": shown}
 
 
 def plain(value: Any) -> Any:

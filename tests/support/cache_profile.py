@@ -1,12 +1,12 @@
-"""What a yes rests on, for tests of what Envoy remembers: something of every part."""
+"""A cache profile with something in every part."""
 
 from __future__ import annotations
 
-from scopegate.ir.replay import ReplayKey
+from scopegate.ir.cache_profile import CacheProfile
 
-KEY = ReplayKey(
-    headers=frozenset({"access-token"}),
-    stripped=frozenset({"x-user", "x-group"}),
+PROFILE = CacheProfile(
+    key=frozenset({"access-token"}),
+    strip=frozenset({"x-user", "x-group"}),
     arguments=frozenset({"access_token"}),
     methods=frozenset({"OPTIONS"}),
     media=frozenset({"urlencoded"}),

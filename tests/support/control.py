@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
-from scopegate.app.control.handed_out_names import HandedOutNames
 from scopegate.app.control.last_good import LastGood
 from scopegate.app.control.policy_files import PolicyFiles
 from scopegate.app.control.publisher import Publisher
@@ -41,9 +40,8 @@ class Control:
     async def start(self) -> None:
         """Begin with what lies in the folder."""
         last_good = LastGood(self._folder / "last-good")
-        inherited = last_good.load()
         self.ads = await self._start_ads(
-            last_good=inherited[0] if inherited else None,
+            last_good=last_good.load(),
             on_outcome=lambda outcome: self.publisher.note(outcome) if self.publisher else None,
         )
         self.publisher = Publisher(
@@ -54,7 +52,6 @@ class Control:
             plugins=(),
             compile_=lambda *_: Compiled(self._gateway),
             files=PolicyFiles(self._folder / "policies", time.time),
-            names=HandedOutNames(self._folder / "names", inherited[1] if inherited else None),
             last_good=last_good,
             ads=self.ads,
             envoy=self._settings,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scopegate.envoy.ads import AdsServer, PublishOutcome
+from scopegate.envoy.module_file import module_environment
 from scopegate.envoy.process import bootstrap, command_line, envoy_binary
 from scopegate.envoy.resources import gateway_resources
 from scopegate.envoy.settings import EnvoySettings
@@ -22,7 +24,10 @@ START_LIMIT_S = 20.0
 
 @dataclass
 class RunningEnvoy:
-    """Envoy, its control and the sockets between them, in a folder of their own."""
+    """Envoy, its control and the sockets between them, in a folder of their own.
+
+    settings   of its listeners; the sockets in them are those of the folder
+    """
 
     folder: Path
     settings: EnvoySettings = field(default_factory=EnvoySettings)
@@ -31,6 +36,9 @@ class RunningEnvoy:
     connections_limit: int = 1000
     process: asyncio.subprocess.Process | None = None
     ads: AdsServer | None = None
+
+    def __post_init__(self) -> None:
+        self.settings = replace(self.settings, policy_socket=str(self.policy_socket))
 
     @property
     def xds_socket(self) -> Path:
@@ -67,7 +75,9 @@ class RunningEnvoy:
             envoy_binary(), path, concurrency=self.concurrency, log_level=self.log_level
         )
         with (self.folder / "envoy.log").open("a") as log:
-            self.process = await asyncio.create_subprocess_exec(*command, stderr=log, stdout=log)
+            self.process = await asyncio.create_subprocess_exec(
+                *command, stderr=log, stdout=log, env={**module_environment(), **os.environ}
+            )
 
     async def publish(self, gateway: Gateway, timeout_s: float = START_LIMIT_S) -> PublishOutcome:
         assert self.ads is not None

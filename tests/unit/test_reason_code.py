@@ -57,11 +57,15 @@ def _member(node: ast.AST) -> ReasonCode | None:
     return None
 
 
-LUA = {
+FILTER = {
     code: int(status)
-    for path in SOURCE.rglob("*.lua")
-    for status, code in re.findall(r'refuse\(handle, (\d+), "(\w+)"\)', path.read_text())
+    for status, code in re.findall(
+        r'^    [A-Z_]+ = (\d+), "(\w+)";$',
+        (REPOSITORY / "proxy_filter/src/reasons.rs").read_text(),
+        re.MULTILINE,
+    )
 }
+"""What the proxy filter refuses by itself: the reason and the status."""
 
 
 @pytest.mark.parametrize("reason", MEMBERS)
@@ -94,7 +98,7 @@ def test_a_code_of_another_process_is_found_again() -> None:
 
 def test_every_reason_is_given_somewhere() -> None:
     given = {_member(node) for _, tree in _sources() for node in ast.walk(tree)}
-    assert [reason for reason in MEMBERS if reason not in given and reason not in LUA] == []
+    assert [reason for reason in MEMBERS if reason not in given and reason not in FILTER] == []
 
 
 def test_no_code_stands_as_a_bare_string() -> None:
@@ -110,10 +114,10 @@ def test_no_code_stands_as_a_bare_string() -> None:
     assert bare == []
 
 
-def test_what_lua_refuses_has_a_reason_of_envoys_and_its_status() -> None:
-    assert LUA
-    assert {code: (status,) for code, status in LUA.items()} == {
-        code: EnvoyReason(code).statuses for code in LUA
+def test_what_the_filter_refuses_has_a_reason_of_envoys_and_its_status() -> None:
+    assert len(FILTER) > 5
+    assert {code: (status,) for code, status in FILTER.items()} == {
+        code: EnvoyReason(code).statuses for code in FILTER
     }
 
 

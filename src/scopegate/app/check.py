@@ -13,10 +13,11 @@ from scopegate.app.cannot_start import CannotStart
 from scopegate.app.certificates import check_pair, pair_of
 from scopegate.app.http_client import tls_context
 from scopegate.app.prefix import Prefix
-from scopegate.app.processes.envoy_child import envoy_version
 from scopegate.app.processes.listening import probe_tcp, setting_label
+from scopegate.app.proxy_check import check_envoy_version, check_filter_file, check_filter_loads
 from scopegate.app.settings.settings import Settings, warnings
 from scopegate.app.settings.values import ListenAddress
+from scopegate.envoy import module_file
 from scopegate.store.protocol import StoreMisconfigured
 from scopegate.store.sqlite import check_sqlite
 
@@ -48,7 +49,9 @@ def check(settings: Settings) -> Iterator[Verdict]:
     yield from _verdicts(_look_at_certificate, settings)
     yield from _verdicts(_look_at_authorities, settings)
     yield from _verdicts(_look_at_access_log, settings)
-    yield from _verdicts(_look_at_envoy)
+    envoy = list(_verdicts(_look_at_envoy))
+    yield from envoy
+    yield from _verdicts(_look_at_filter, envoy_fits=all(verdict.ok for verdict in envoy))
 
 
 def _verdicts(look: Callable[P, str], *args: P.args, **kwargs: P.kwargs) -> Iterator[Verdict]:
@@ -111,4 +114,13 @@ def _look_at_authorities(settings: Settings) -> str:
 
 
 def _look_at_envoy() -> str:
-    return f"envoy: version {envoy_version()} runs on this machine"
+    check_envoy_version()
+    return f"envoy: version {module_file.ENVOY_VERSION} runs on this machine"
+
+
+def _look_at_filter(*, envoy_fits: bool) -> str:
+    check_filter_file()
+    if not envoy_fits:
+        return f"proxy filter: {module_file.MODULE_FILE} fits this release"
+    check_filter_loads()
+    return f"proxy filter: {module_file.MODULE_FILE} fits this release, and Envoy loads it"

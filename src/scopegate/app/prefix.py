@@ -61,11 +61,6 @@ class Prefix:
         return self.root / "last-good.xds"
 
     @property
-    def handed_out_names(self) -> Path:
-        """Header names and cookies of all configurations that the proxy may still have."""
-        return self.run / "names.json"
-
-    @property
     def lock(self) -> Path:
         """Locked by the supervisor while it lives; holds its pid."""
         return self.run / "lock"

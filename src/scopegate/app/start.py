@@ -36,6 +36,7 @@ from scopegate.app.processes.listening import (
     probe_proxy_ports,
 )
 from scopegate.app.processes.supervisor import Stages, Supervisor
+from scopegate.app.proxy_check import check_proxy
 from scopegate.app.settings.settings import Settings, warnings
 from scopegate.session.revocation_file import begin_revocations
 from scopegate.telemetry.logging import Format, configure_logging, logger
@@ -130,6 +131,7 @@ def _ready_to_run(settings: Settings, prefix: Prefix, was_killed: bool) -> Itera
     if any(address.ssl for address in settings.proxy_listen):
         certificate_pair(settings, prefix, datetime.datetime.now(datetime.UTC))
     check_access_log(settings)
+    check_proxy()
     probe_proxy_ports(settings)
     for left_over in (prefix.xds_socket, prefix.envoy_admin_socket, prefix.draining):
         left_over.unlink(missing_ok=True)

@@ -25,14 +25,12 @@ class CompileSettings:
     """What the node's settings say about the gateway.
 
     upstream_tls_verify   for services whose `tls_verify` is null
-    remembers             whether Envoy may give a yes again
     """
 
     listeners: tuple[Listener, ...] = ()
     escaped_slashes: Literal["refuse", "keep"] = "refuse"
     path_parameters: Literal["refuse", "keep"] = "refuse"
     upstream_tls_verify: bool = True
-    remembers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def compile_gateway(
         for service in snapshot.services.values()
     }
     clusters = {id_: cluster for id_, (_, cluster) in memo.clusters.items()}
-    table = route_table(snapshot, clusters, policies, memo.routes, remembers=settings.remembers)
+    table = route_table(snapshot, clusters, policies, memo.routes)
     forwards = (route.action for route in table.entries if isinstance(route.action, Forward))
     needed = {forward.cluster for forward in forwards}
     built = (cluster for cluster in clusters.values() if isinstance(cluster, Cluster))
@@ -84,7 +82,7 @@ def compile_gateway(
         ),
         policies=table.policies,
         consumers=policies.directory if consumers_needed else None,
-        names=policies.names,
+        cookies=policies.cookies,
         escaped_slashes=settings.escaped_slashes,
         path_parameters=settings.path_parameters,
     )

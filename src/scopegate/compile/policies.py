@@ -11,9 +11,9 @@ from scopegate.compile.reasons import CompileFinding, CompileReason
 from scopegate.entities.common_fields import HEADER_NAME_LIMIT
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin, Route, Snapshot
-from scopegate.ir.gateway import ConsumerDirectory, PolicyNames
+from scopegate.ir.cache_profile import CacheProfile
+from scopegate.ir.gateway import ConsumerDirectory, GatewayCookie
 from scopegate.ir.policy import Policy
-from scopegate.ir.replay import ReplayKey
 from scopegate.plugins.built import BuiltPlugin
 from scopegate.plugins.lowering import (
     CannotLower,
@@ -76,20 +76,14 @@ class Policies:
             steps=tuple(lowered.step for lowered in steps),
             reads_body=any(lowered.reads_body for lowered in steps),
             consumers=self.directory.id if any(low.uses_consumers for low in steps) else None,
-            replay=_joined(low.replay for low in steps),
+            profile=_joined(low.profile for low in steps),
         )
 
     @property
-    def names(self) -> PolicyNames:
-        """What every step sets, reads (where its yes may be given again) and gives away."""
-        good = [low for low in self.lowered.values() if isinstance(low, Lowered)]
-        keys = [low.replay for low in good if low.replay is not None]
-        return PolicyNames(
-            upstream_headers=frozenset(name for low in good for name in low.upstream_headers),
-            downstream_headers=frozenset(name for low in good for name in low.downstream_headers),
-            guarded_headers=frozenset(name for key in keys for name in key.guarded),
-            cookies=frozenset(cookie for low in good for cookie in low.cookies),
-        )
+    def cookies(self) -> frozenset[GatewayCookie]:
+        """What every step gives to browsers."""
+        good = (low for low in self.lowered.values() if isinstance(low, Lowered))
+        return frozenset(cookie for low in good for cookie in low.cookies)
 
     def findings(self) -> Iterable[Finding]:
         """What could not be lowered, and what the plugins' own compilers have to say."""
@@ -211,7 +205,7 @@ def _lower(
         return CannotLower(
             CompileReason.PLUGIN_DEFECT, f"its compiler failed with {type(error).__name__}"
         )
-    for name in lowered.replay.guarded if lowered.replay else ():
+    for name in lowered.profile.headers if lowered.profile else ():
         if len(name) > HEADER_NAME_LIMIT:
             return CannotLower(
                 CompileReason.HEADER_NAME_RESERVED,
@@ -225,11 +219,11 @@ def _lower(
     return lowered
 
 
-def _joined(keys: Iterable[ReplayKey | None]) -> ReplayKey | None:
+def _joined(profiles: Iterable[CacheProfile | None]) -> CacheProfile | None:
     """What all steps look at; None when one of them cannot say it."""
-    joined = ReplayKey(frozenset())
-    for key in keys:
-        if key is None:
+    joined = CacheProfile()
+    for profile in profiles:
+        if profile is None:
             return None
-        joined = joined.joined(key)
+        joined = joined.joined(profile)
     return joined

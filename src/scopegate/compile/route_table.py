@@ -74,10 +74,8 @@ def route_table(
     clusters: Clusters,
     policies: Policies,
     memo: RouteMemo,
-    *,
-    remembers: bool,
 ) -> RouteTable:
-    """All entries. `remembers`: see CompileSettings; the same for all that a memo has seen."""
+    """All entries."""
     known = {route.id: _known(route, memo) for route in snapshot.routes.values()}
     served: dict[int, _Part] = {}
     named: dict[int, Policy] = {}
@@ -93,7 +91,7 @@ def route_table(
             or before[1] is not cluster
             or before[2] is not policies
         ):
-            _renew(each, service, cluster, policies, remembers)
+            _renew(each, service, cluster, policies)
             each.rests_on = (service, cluster, policies)
         served.update((id(part), part) for part in each.parts)
         if each.policy is not None:
@@ -125,7 +123,6 @@ def _renew(
     service: Service | None,
     cluster: Cluster | CannotLower | None,
     policies: Policies,
-    remembers: bool,
 ) -> None:
     """Make its entries; one that is as before stays the object that it was."""
     known.policy = None
@@ -133,7 +130,7 @@ def _renew(
         action, policy = _action(part, service, cluster, policies)
         known.policy = policy or known.policy
         before = {entry.key: entry for entry in part.entries}
-        made = _entries(part, service, action, policy, remembers)
+        made = _entries(part, service, action, policy)
         part.entries = tuple(
             was if (was := before.get(entry.key)) == entry else entry for entry in made
         )
@@ -144,7 +141,6 @@ def _entries(
     service: Service | None,
     action: Forward | Refuse,
     policy: Policy | None,
-    remembers: bool,
 ) -> Iterator[Route]:
     """One entry per path of this part."""
     route = part.split.route
@@ -160,7 +156,6 @@ def _entries(
             service_id=service.id if service else None,
             service_name=service.name if service else None,
             policy_id=policy_id,
-            replay=policy.replay if policy and remembers else None,
             https_only=None if protocols & PLAIN else HttpsOnly(route.https_redirect_status_code),
             grpc_only=protocols <= GRPC,
         )

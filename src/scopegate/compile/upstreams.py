@@ -43,7 +43,6 @@ def forward_of(route: Route, service: Service, cluster: Cluster) -> Forward:
         host=None if route.preserve_host else _host_header(service),
         read_timeout_ms=service.read_timeout,
         retries=service.retries,
-        http2=cluster.http2,
     )
 
 

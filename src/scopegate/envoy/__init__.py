@@ -4,11 +4,10 @@ Protobuf classes (the top-level package `envoy`, from xds-protos) stay inside th
 
 Glossary
 --------
-resources      what Envoy is told: clusters (CDS), filters (ECDS), listeners (LDS), routes (RDS)
+resources      what Envoy gets: clusters (CDS), listeners (LDS), routes (RDS)
 ADS            one stream over which Envoy gets all of them, in an order that breaks nothing
-ACK, NACK      Envoy's yes or no to a version of one kind of resource
-ask            the filters that put a request to the policy service: first the head, then with body
-apply          the Lua filter that does to a request what the policy service answered
+ACK, NACK      Envoy takes a version of one kind of resource, or refuses it
+proxy filter   our HTTP filter in Envoy, a native module (`proxy_filter/`)
 local reply    an answer that Envoy makes itself
 bootstrap      the file that Envoy starts with: where its configuration comes from, and limits
 """

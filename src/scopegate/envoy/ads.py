@@ -1,8 +1,6 @@
 """The xDS server: hands resources to Envoy in an order that breaks nothing, and knows its answer.
 
-New clusters come first, then filters, listeners and routes; old clusters go last, after a while.
-Filters and routes name the same headers and do not change at the same moment: until all routes are
-there, filters are those that fit the old ones and the new ones (`Transition`).
+New clusters come first, then listeners and routes; old clusters go last, after a while.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,18 +18,11 @@ from envoy.service.discovery.v3 import ads_pb2_grpc
 from envoy.service.discovery.v3 import discovery_pb2 as discovery
 
 from scopegate.envoy.ads_stream import AdsStream
-from scopegate.envoy.resources import (
-    CLUSTERS,
-    EXTENSIONS,
-    LISTENERS,
-    ROUTES,
-    Resources,
-    ResourceSet,
-)
+from scopegate.envoy.resources import CLUSTERS, LISTENERS, ROUTES, Resources, ResourceSet
 from scopegate.envoy.warming import until_warm
 
-ORDER = (CLUSTERS, EXTENSIONS, LISTENERS, ROUTES)
-_KINDS = dict(zip(ORDER, ("clusters", "filters", "listeners", "routes"), strict=True))
+ORDER = (CLUSTERS, LISTENERS, ROUTES)
+_KINDS = dict(zip(ORDER, ("clusters", "listeners", "routes"), strict=True))
 
 KEEP_CLUSTERS_S = 60.0
 """How long a cluster that no route needs stays: requests that began before still use it."""
@@ -57,21 +48,6 @@ class PublishOutcome:
     status: Literal["live", "pending", "rejected"]
     detail: str = ""
     kept: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """Filters on the way from one configuration to the next.
-
-    before     fit all routes that an Envoy may have now
-    between    fit those and the new ones
-    on_routes  called when the new routes are about to go out: from then on an Envoy may have them.
-               Raises OSError: they do not go out
-    """
-
-    before: ResourceSet
-    between: ResourceSet
-    on_routes: Callable[[], None] = lambda: None
 
 
 class _Refused(Exception):
@@ -109,13 +85,13 @@ class AdsServer:
         self._keep_clusters_s = keep_clusters_s
         self._on_outcome = on_outcome
         self._served: dict[str, ResourceSet] = {}
+        self._named_clusters: ResourceSet = {}  # by the routes that are served
         self._good = last_good
         self._has_inherited = last_good is not None
         self._connections: set[_Connection] = set()
         self._changed = asyncio.Condition()
         self._kept_until_s: dict[str, float] = {}
         self._roll_out: asyncio.Task[PublishOutcome] | None = None
-        self._putting_back: asyncio.Task[None] | None = None
         self._sweeps: set[asyncio.TimerHandle] = set()
         self._server: Any = None
         self._stopping = False
@@ -154,20 +130,14 @@ class AdsServer:
         if self._server is not None:
             await self._server.stop(grace=STOP_S)
 
-    async def publish(
-        self, resources: Resources, timeout_s: float, transition: Transition | None = None
-    ) -> PublishOutcome:
+    async def publish(self, resources: Resources, timeout_s: float) -> PublishOutcome:
         """Hand out this configuration in place of the last, and wait for Envoy's answer.
 
         After `timeout_s` the answer is `pending`, and the roll-out goes on. A later call takes the
         place of an earlier one that is still under way.
-
-        transition   None: the configuration's own filters fit all routes that an Envoy may have
         """
         self._cancel()
-        own = resources.extensions
-        roll_out = asyncio.create_task(self._run(resources, transition or Transition(own, own)))
-        self._roll_out = roll_out
+        self._roll_out = roll_out = asyncio.create_task(self._run(resources))
         done, _ = await asyncio.wait({roll_out}, timeout=timeout_s)
         if not done:
             why = "has not answered yet" if self._connections else "is not connected"
@@ -177,38 +147,24 @@ class AdsServer:
         return roll_out.result()
 
     def _cancel(self) -> None:
-        """Whatever is under way: from here on another configuration counts, or none."""
-        for task in (self._roll_out, self._putting_back):
-            if task is not None:
-                task.cancel()
+        """End the roll-out that is under way: another configuration counts now, or none."""
+        if self._roll_out is not None:
+            self._roll_out.cancel()
 
-    async def _run(self, resources: Resources, transition: Transition) -> PublishOutcome:
+    async def _run(self, resources: Resources) -> PublishOutcome:
         # Other listeners mean other settings: what was good for those is not served on these.
         good = self._good
         if good is not None and good.listeners != resources.listeners:
             good = None
-        # Of all that an Envoy may have: the last good configuration's own need not fit it.
-        fitting = transition.before
-
-        def on_routes() -> None:
-            nonlocal fitting
-            transition.on_routes()
-            fitting = transition.between
-
         try:
             if good is not None and self._has_inherited:
                 with contextlib.suppress(_Refused):  # an Envoy of another version may
-                    await self._hand_out(replace(good, extensions=fitting))
-            await self._hand_out(replace(resources, extensions=transition.between), on_routes)
-            if transition.between is not resources.extensions:
-                await self._hand_out(resources)
+                    await self._hand_out(good)
+            await self._hand_out(resources)
         except _Refused as refusal:
             if good is not None:
-                back = self._put_back(replace(good, extensions=fitting))
-                self._putting_back = asyncio.create_task(back)
+                self._put_back(good)
             outcome = PublishOutcome("rejected", str(refusal), kept=good is not None)
-        except OSError as problem:
-            return PublishOutcome("pending", str(problem))
         else:
             self._good = resources
             outcome = PublishOutcome("live")
@@ -217,35 +173,32 @@ class AdsServer:
             self._on_outcome(outcome)
         return outcome
 
-    async def _put_back(self, resources: Resources) -> None:
-        """Serve what was good: its routes once every Envoy has filters that know their names."""
+    def _put_back(self, resources: Resources) -> None:
+        """Serve what was good again."""
+        self._named_clusters = resources.clusters
         self._forget_refusals()  # what came together with one bad resource may be good
-        for type_url in (CLUSTERS, EXTENSIONS, LISTENERS):
-            self._serve(type_url, resources.of_kind(type_url))
-        with contextlib.suppress(_Refused):
-            await self._until(EXTENSIONS, resources.extensions, must_subscribe=False)
-            self._serve(ROUTES, resources.routes)
-
-    async def _hand_out(
-        self, resources: Resources, on_routes: Callable[[], None] = lambda: None
-    ) -> None:
-        self._forget_refusals()
         for type_url in ORDER:
-            target = resources.of_kind(type_url)
-            before = self._served.get(type_url, {}).keys()
-            if type_url == ROUTES:
-                if resources.listeners:
-                    # A new Envoy as well: who refuses the filters gets none of their routes.
-                    await self._until(EXTENSIONS, resources.extensions, must_subscribe=True)
-                on_routes()
-            self._serve(type_url, target)
-            # A first-time Envoy asks for filters and routes only once it knows its listeners.
-            await self._until(type_url, target, must_subscribe=False)
-            if type_url == CLUSTERS and target.keys() - before:
-                await self._until_warm()
+            self._serve(type_url, resources.of_kind(type_url))
+
+    async def _hand_out(self, resources: Resources) -> None:
+        self._forget_refusals()
+        before = self._served.get(CLUSTERS, {}).keys()
+        # An Envoy that comes meanwhile gets the old routes, and needs the clusters that they name.
+        await self._offer(CLUSTERS, {**self._named_clusters, **resources.clusters})
+        if resources.clusters.keys() - before:
+            await self._until_warm()
+        await self._offer(LISTENERS, resources.listeners)
+        self._named_clusters = resources.clusters
+        await self._offer(ROUTES, resources.routes)
+        self._serve(CLUSTERS, resources.clusters)
         needed = ORDER if resources.listeners else (CLUSTERS, LISTENERS)
         for type_url in needed:
             await self._until(type_url, resources.of_kind(type_url), must_subscribe=True)
+
+    async def _offer(self, type_url: str, target: ResourceSet) -> None:
+        self._serve(type_url, target)
+        # A first-time Envoy asks for routes only once it knows its listeners.
+        await self._until(type_url, target, must_subscribe=False)
 
     def _forget_refusals(self) -> None:
         for connection in self._connections:

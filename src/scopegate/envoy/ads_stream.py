@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from envoy.service.discovery.v3 import discovery_pb2 as discovery
 
-from scopegate.envoy.resources import CLUSTERS, EXTENSIONS, LISTENERS, ResourceSet
+from scopegate.envoy.resources import CLUSTERS, LISTENERS, ResourceSet
 
 _ALL = "*"
 _MAY_WANT_ALL = frozenset({CLUSTERS, LISTENERS})
@@ -67,10 +67,7 @@ class AdsStream:
         first = request.type_url not in self._subscriptions
         subscription = self._subscriptions.setdefault(request.type_url, _Subscription())
         if first:
-            # Of filters Envoy names an old version although it took a newer one, when it refused
-            # another filter of the same response (seen in 1.40). They are few: all are sent.
-            known = {} if request.type_url == EXTENSIONS else request.initial_resource_versions
-            subscription.held.update(known)
+            subscription.held.update(request.initial_resource_versions)
             subscription.wants_all = (
                 request.type_url in _MAY_WANT_ALL and not request.resource_names_subscribe
             )

@@ -28,26 +28,9 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 from scopegate.envoy import names
 from scopegate.envoy.error_bodies import FORMATS, REQUEST_ID, json_body
 from scopegate.envoy.reasons import EnvoyReason
-from scopegate.ir import policy_dialogue as dialogue
-from scopegate.reason_code import ReasonCode
 
 NO_ROUTE = "no Route matched with those values"
-RETRY_AFTER_S = 5
-_REFUSALS_FROM = 400
-
-GUARDED = (
-    EnvoyReason.HOST_MALFORMED,
-    EnvoyReason.PATH_AMBIGUOUS,
-    EnvoyReason.PATH_ESCAPED_SLASH,
-    EnvoyReason.PATH_PARAMETERS,
-)
-"""Why the guard refuses; each names a rule of it."""
-
-ASKING = {
-    "ext_authz_error": EnvoyReason.POLICY_UNAVAILABLE,
-    "ext_authz_invalid": EnvoyReason.HEADERS_TOO_LARGE,
-}
-"""What the asking filters refuse by themselves, by Envoy's word for it."""
+_REFUSALS_FROM, _FAULTS_FROM = 400, 500
 
 _UNEXPECTED = "An unexpected error occurred"
 _TIMED_OUT = (504, "The upstream server is timing out")
@@ -75,7 +58,11 @@ _BEFORE_IDS = (
     "response.code_details in ['missing_host_header', 'missing_path_rejected',"
     " 'absolute_path_rejected', 'path_normalization_failed', 'low_version', 'overload']"
 )
-_RBAC_DENIED = "rbac_access_denied_matched_policy"
+_BY_FILTER = "response.code_details.startsWith('scopegate.')"
+_BY_POLICY = "scopegate.policy"
+_REASON = f"%DYNAMIC_METADATA({names.METADATA}:reason)%"
+_NO_CLIENT_ADDRESS = "rejecting_because_detection_failed"
+"""Envoy's word for a request of which arrival has told no client's address."""
 _UPGRADE_FAILED = "upgrade_failed"
 """Of all upgrades and tunnels only WebSockets are carried; Envoy would say 403, nothing else."""
 
@@ -83,12 +70,16 @@ Filters = Sequence[AccessLogFilter]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What an answer says. `request_id` is where its id is found."""
+class LocalReply:
+    """An answer that Envoy makes itself.
+
+    reason       a reason code, or where Envoy finds it
+    request_id   where Envoy finds the request's id
+    """
 
     status: int
     message: str
-    reason: ReasonCode | None = None
+    reason: str | None = None
     request_id: str = REQUEST_ID
 
 
@@ -110,6 +101,14 @@ def add_header(name: str, value: str) -> HeaderValueOption:
     )
 
 
+def default_header(name: str, value: str) -> HeaderValueOption:
+    """Add a header where there is none of its name."""
+    return HeaderValueOption(
+        header=HeaderValue(key=name, value=value),
+        append_action=HeaderValueOption.ADD_IF_ABSENT,
+    )
+
+
 def refused_on_arrival() -> AccessLogFilter:
     """Refused before there was a request id: no HTTP, a head that is too large or too slow.
 
@@ -123,14 +122,8 @@ def refused_on_arrival() -> AccessLogFilter:
 
 def refused_after_arrival() -> AccessLogFilter:
     """All other refusals."""
-    known = f"{_BEFORE_IDS} || response.code_details in {list(ASKING)}"
-    filters = [_is_refusal(), _has_id(), _cel(f"!({known})")]
+    filters = [_is_refusal(), _has_id(), _cel(f"!({_BEFORE_IDS})")]
     return AccessLogFilter(and_filter=AndFilter(filters=filters))
-
-
-def refused_by_asking(details: str) -> AccessLogFilter:
-    """What the asking filters refuse by themselves; the reason stands nowhere but here."""
-    return AccessLogFilter(and_filter=AndFilter(filters=[_is_refusal(), _details(details)]))
 
 
 def not_refused() -> AccessLogFilter:
@@ -157,7 +150,7 @@ def request_id_header() -> HeaderValueOption:
 def local_replies() -> hcm.LocalReplyConfig:
     """What Envoy says when it answers itself; the first mapper that applies decides."""
     return hcm.LocalReplyConfig(
-        mappers=[*_on_arrival(), *_guarded(), *_of_filters(), *_of_routes(), *_of_router()]
+        mappers=[*_on_arrival(), *_of_filter(), *_of_routes(), *_of_router()]
     )
 
 
@@ -165,45 +158,31 @@ def _on_arrival() -> Iterator[hcm.ResponseMapper]:
     """These get an id for the answer and the log, of another form than those of requests."""
     id_ = f"%RESP({names.REQUEST_ID})%"
     for status, message in _BY_STATUS.items():
-        said = Said(status, message, EnvoyReason.REFUSED_ON_ARRIVAL, id_)
+        reply = LocalReply(status, message, EnvoyReason.REFUSED_ON_ARRIVAL, id_)
         condition = [_status(status), refused_on_arrival()]
-        yield from _mappers(condition, said, *_ours("%UNIQUE_ID%"))
+        yield from _mappers(condition, reply, *_ours("%UNIQUE_ID%"))
 
 
-def _guarded() -> Iterator[hcm.ResponseMapper]:
-    """What the guard refuses (`guards.py`), by the name of its rule: a reason."""
-    for reason in GUARDED:
-        condition = [_status(403), _details(f"{_RBAC_DENIED}[{reason}]")]
-        yield from _mappers(condition, Said(400, "Bad request", reason))
-
-
-def _of_filters() -> Iterator[hcm.ResponseMapper]:
-    """What the asking filters answer; what the policy service has written stays as it is."""
-    unavailable = Said(503, _UNEXPECTED, EnvoyReason.POLICY_UNAVAILABLE)
-    condition = [_status(503), _details("ext_authz_error")]
-    retry_after = set_header("Retry-After", str(RETRY_AFTER_S))
-    yield from _mappers(condition, unavailable, *_ours(), retry_after)
-    too_large = Said(431, _BY_STATUS[431], EnvoyReason.HEADERS_TOO_LARGE)
-    yield from _mappers([_status(500), _details("ext_authz_invalid")], too_large)
-    unsupported = Said(400, "Bad request", EnvoyReason.UPGRADE_UNSUPPORTED)
+def _of_filter() -> Iterator[hcm.ResponseMapper]:
+    """What the proxy filter answers, or arrival has Envoy answer; what the policy service has
+    written stays as it is.
+    """
+    yield _mapper([_details(_BY_POLICY)])
+    for status in (400, 431, 500, 503):
+        message = _UNEXPECTED if status >= _FAULTS_FROM else _BY_STATUS[status]
+        reply = LocalReply(status, message, _REASON)
+        yield from _mappers([_status(status), _cel(_BY_FILTER)], reply)
+    malformed = LocalReply(400, "Bad request", EnvoyReason.FORWARDED_MALFORMED)
+    yield from _mappers([_status(400), _details(_NO_CLIENT_ADDRESS)], malformed)
+    unsupported = LocalReply(400, "Bad request", EnvoyReason.UPGRADE_UNSUPPORTED)
     yield from _mappers([_status(403), _details(_UPGRADE_FAILED)], unsupported)
-    denied = _details("ext_authz_denied")
-    unreadable = Said(400, _BY_STATUS[400], EnvoyReason.REQUEST_UNREADABLE)
-    yield from _mappers([_status(dialogue.UNREADABLE), denied], unreadable)
-    for meant, said in dialogue.STAND_INS.items():
-        yield _mapper([_status(said), denied], status=meant)
-    yield _mapper([denied])
-    by_lua = _details("lua_response")
-    for each in FORMATS:
-        yield _mapper([each.is_wanted(), by_lua], body=each.body(_UNEXPECTED))
-    yield _mapper([by_lua])
 
 
 def _of_routes() -> Iterator[hcm.ResponseMapper]:
     """What routes answer by themselves: JSON (`route_entries.answer`), or nothing yet."""
     # It stands at the end of many lists of the route table, so its words stand here.
     nothing = f"xds.route_name == '{names.NO_ROUTE}'"
-    yield from _mappers([_status(404), _cel(nothing)], Said(404, NO_ROUTE))
+    yield from _mappers([_status(404), _cel(nothing)], LocalReply(404, NO_ROUTE))
     direct = _details("direct_response")
     for each in FORMATS:
         yield _mapper([_is_refusal(), each.is_wanted(), direct], body=each.body_of_route())
@@ -216,15 +195,19 @@ def _of_router() -> Iterator[hcm.ResponseMapper]:
     With an upstream it counts as proxied, as for Kong: it has Via (`routes.py`) and the time of
     the proxy, where that is known, and not that of an answer of ours.
     """
-    proxied = request_id_header()
-    yield from _mappers([_cel(_NOT_CONNECTED_IN_TIME)], Said(*_TIMED_OUT), proxied)
+    proxied = (
+        request_id_header(),
+        set_header("X-Kong-Proxy-Latency", "%COMMON_DURATION(DS_RX_BEG:US_TX_BEG:ms)%"),
+        set_header("Via", f"%UPSTREAM_METADATA({names.METADATA}:{names.VIA})%"),
+    )
+    yield from _mappers([_cel(_NOT_CONNECTED_IN_TIME)], LocalReply(*_TIMED_OUT), *proxied)
     for flags, status, text in _BY_FLAGS:
-        yield from _mappers([_flags(flags)], Said(status, text), proxied)
+        yield from _mappers([_flags(flags)], LocalReply(status, text), *proxied)
     # there is nobody: its name does not resolve
-    yield from _mappers([_flags(["UH", "NC"])], Said(503, "name resolution failed"))
-    yield from _mappers([_flags(["NR"])], Said(404, NO_ROUTE))
+    yield from _mappers([_flags(["UH", "NC"])], LocalReply(503, "name resolution failed"))
+    yield from _mappers([_flags(["NR"])], LocalReply(404, NO_ROUTE))
     for status, text in _BY_STATUS.items():
-        yield from _mappers([_status(status)], Said(status, text))
+        yield from _mappers([_status(status)], LocalReply(status, text))
     yield _mapper([_status(0, at_least=True)])
 
 
@@ -237,14 +220,14 @@ def _ours(request_id: str = REQUEST_ID) -> Sequence[HeaderValueOption]:
 
 
 def _mappers(
-    condition: Filters, said: Said, *headers: HeaderValueOption
+    condition: Filters, reply: LocalReply, *headers: HeaderValueOption
 ) -> Iterator[hcm.ResponseMapper]:
     """For each format one; the last is JSON. Of the condition the first filter costs least."""
-    status, id_ = said.status, said.request_id
+    status, id_ = reply.status, reply.request_id
     for each in FORMATS:
         wanted = [condition[0], each.is_wanted(), *condition[1:]]
-        yield _mapper(wanted, *headers, status=status, body=each.body(said.message, id_))
-    as_json = json_body(said.message, said.reason, id_)
+        yield _mapper(wanted, *headers, status=status, body=each.body(reply.message, id_))
+    as_json = json_body(reply.message, reply.reason, id_)
     yield _mapper(condition, *headers, status=status, body=as_json)
 
 

@@ -1,77 +1,82 @@
 """What happens to the headers of every request on arrival, before anything reads them.
 
-Clients' words that only the gateway may say are taken away, and its own are put there. What one
-plugin may set besides is taken away by that plugin, on its own routes (for openid-connect:
-`plugins/openid_connect/stripping.py`).
+The proxy filter's module does it, as an early header mutation (`proxy_filter/src/arriving.rs`):
+clients' words that only the gateway may say are taken away, and its own are put there. What one
+plugin may set besides is taken away on its own routes (for openid-connect:
+`plugins/openid_connect/stripping.py`). Source: contract openid-connect.md §7, §22 (1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation
-from envoy.type.matcher.v3.string_pb2 import StringMatcher
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
+from envoy.extensions.dynamic_modules.v3.dynamic_modules_pb2 import DynamicModuleConfig
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
 
-from scopegate.envoy import names
-from scopegate.envoy.answers import add_header, set_header
-from scopegate.envoy.route_matches import PORT, regex
+from scopegate.envoy.messages import packed
+from scopegate.envoy.proxy_filter import module, text
+from scopegate.envoy.settings import TrustedPeers
 from scopegate.ir import gateway as ir
 
-# Servers that hand headers on as variables (CGI and its kin) take `_` for `-`, some of them every
-# character that is no letter and no digit.
-SEPARATOR = "[^a-z0-9]"
-# What a client must never say: our own words, Envoy's orders to itself, identities, where the
-# request came from (X-Forwarded-For alone stays, our word is appended to it), another path than
-# the one that was decided about. `-` stands for any separator.
-# Source: contract openid-connect.md §7, §22 (1).
-_NAMES = "|".join(
-    (
-        "scopegate-.*",
-        "envoy-.*",
-        "consumer-(?:id|username|custom-id|groups)",
-        "credential-(?:identifier|username)",
-        "anonymous-consumer",
-        "authenticated-(?:groups|scope|userid)",
-        "forwarded-(?:[^f].*|f(?:[^o].*)?|fo(?:[^r].*)?|for.+)",
-        "real-ip",
-        "original-url|rewrite-url",
-    )
-)
-# Every header of every request is held against this: most differ in their first character.
-STRIPPED_HEADERS = "|".join(
-    (
-        f"x-(?:{_NAMES})".replace("-", SEPARATOR),
-        # In its own spelling it is ours by then.
-        "x[^a-z0-9-]kong[^a-z0-9]request[^a-z0-9]id",
-        "x-kong(?:[^a-z0-9-]request[^a-z0-9]|-request[^a-z0-9-])id",
-        "x[^a-z0-9-]forwarded[^a-z0-9]for|x-forwarded[^a-z0-9-]for",
-        "forwarded",
-    )
-)
+_PACKAGE = "envoy.extensions.http.early_header_mutation.dynamic_modules.v3"
+_NAME = "DynamicModuleEarlyHeaderMutation"
 
 
-def on_arrival(listener: ir.Listener) -> Iterator[HeaderMutation]:
-    """The changes, in order."""
-    # First, since its part is taken away with what clients send under such names.
-    yield from _new_request_id()
-    ours = StringMatcher(safe_regex=regex(STRIPPED_HEADERS))
-    yield HeaderMutation(remove_on_match=HeaderMutation.RemoveOnMatch(key_matcher=ours))
-    # No client's header has one of these names any more.
-    # The path is normalised by now, and not yet joined to the service's.
-    yield HeaderMutation(append=add_header("X-Forwarded-Path", "%PATH(NQ:PATH)%"))
-    yield HeaderMutation(append=add_header(PORT, "%DOWNSTREAM_LOCAL_PORT%"))
-    yield HeaderMutation(append=add_header(names.PROTOCOL, "%PROTOCOL%"))
+def arrival(listener: ir.Listener, trusted: TrustedPeers | None) -> TypedExtensionConfig:
+    """The early header mutation of a listener."""
+    mutation = _MUTATION(
+        dynamic_module_config=module(),
+        early_header_mutation_name="arrival",
+        early_header_mutation_config=text(arrival_lines(listener, trusted)),
+    )
+    return TypedExtensionConfig(name="scopegate.arrival", typed_config=packed(mutation))
+
+
+def arrival_lines(listener: ir.Listener, trusted: TrustedPeers | None) -> Iterator[str]:
+    """What it reads: one `word value` to a line."""
+    yield f"port {listener.port}"
     if listener.tls is not None:
-        yield HeaderMutation(append=add_header(names.SNI, "%REQUESTED_SERVER_NAME%"))
+        yield "tls on"
+    if trusted is not None:
+        yield from (f"trusted {each}" for each in trusted.ranges)
+        yield f"real-ip-header {trusted.address_header}"
+        if trusted.recursive:
+            yield "real-ip-recursive on"
 
 
-def _new_request_id() -> Iterator[HeaderMutation]:
-    """32 hexadecimal digits, as Kong's are: the time in UTC, and eight random ones.
+def _mutation() -> type[Message]:
+    """Envoy 1.40's message, which the package of its messages does not have yet."""
+    field = descriptor_pb2.FieldDescriptorProto
+    messages = (DynamicModuleConfig.DESCRIPTOR, Any.DESCRIPTOR)
+    file = descriptor_pb2.FileDescriptorProto(
+        name="scopegate/early_header_mutation.proto",
+        package=_PACKAGE,
+        syntax="proto3",
+        dependency=[each.file.name for each in messages],
+    )
+    message = file.message_type.add(name=_NAME)
+    fields = (
+        ("dynamic_module_config", field.TYPE_MESSAGE, messages[0]),
+        ("early_header_mutation_name", field.TYPE_STRING, None),
+        ("early_header_mutation_config", field.TYPE_MESSAGE, messages[1]),
+    )
+    for number, (name, type_, of) in enumerate(fields, start=1):
+        message.field.add(
+            name=name,
+            number=number,
+            type=type_,
+            label=field.LABEL_OPTIONAL,
+            type_name=f".{of.full_name}" if of else None,
+        )
+    pool = descriptor_pool.Default()
+    pool.Add(file)
+    made: type[Message] = message_factory.GetMessageClass(
+        pool.FindMessageTypeByName(f"{_PACKAGE}.{_NAME}")
+    )
+    return made
 
-    An id names a request and guards nothing: that it begins with the second helps who looks for
-    it. Behind the first eight digits of a UUID stands a hyphen, and more UUIDs would cost more.
-    """
-    part = "x-scopegate-id"
-    yield HeaderMutation(append=set_header(part, "%UNIQUE_ID%"))
-    id_ = f"%START_TIME(%Y%m%d%H%M%S%9f)%0%REQ({part}):8%"
-    yield HeaderMutation(append=set_header(names.REQUEST_ID, id_))
+
+_MUTATION = _mutation()

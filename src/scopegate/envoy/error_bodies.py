@@ -18,7 +18,6 @@ from envoy.type.matcher.v3.string_pb2 import StringMatcher
 
 from scopegate.envoy import names
 from scopegate.envoy.route_matches import regex
-from scopegate.reason_code import ReasonCode
 
 REQUEST_ID = f"%REQ({names.REQUEST_ID})%"
 MESSAGE, MARKUP = "message", "markup"
@@ -95,11 +94,12 @@ FORMATS = (
 
 
 def json_body(
-    message: str, reason: ReasonCode | None = None, request_id: str = REQUEST_ID
+    message: str, reason: str | None = None, request_id: str = REQUEST_ID
 ) -> SubstitutionFormatString:
-    """Kong's JSON, with a reason code beside it if given."""
-    members = {"message": message} | ({"reason": reason} if reason else {})
-    lines = [f'  "{key}":{json.dumps(text)}'.replace("%", "%%") for key, text in members.items()]
+    """Kong's JSON, with a reason code, or where Envoy finds it, beside it if given."""
+    lines = [f'  "message":{json.dumps(message)}'.replace("%", "%%")]
+    if reason:
+        lines.append(f'  "reason":"{reason}"')
     lines.append(f'  "request_id":"{request_id}"')
     return _formatted("{\n" + ",\n".join(lines) + "\n}", "application/json; charset=utf-8")
 

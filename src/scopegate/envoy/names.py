@@ -1,40 +1,44 @@
-"""Names that Envoy's parts must agree on. Those that the policy service speaks, too, are in
-`ir/policy_dialogue.py`.
-"""
+"""Names that Envoy's parts must agree on."""
 
-SPELLINGS = "scopegate.spellings"
-REMEMBER = "scopegate.remember"
-DEBUG = "scopegate.debug"
-GUARD = "scopegate.guard"
-ASK = "scopegate.ask"
-ASK_BODY = "scopegate.ask_body"
-APPLY = "scopegate.apply"
-COOKIES = "scopegate.cookies"
-HOST = "scopegate.host"
-TRAILERS = "scopegate.trailers"
+from scopegate.ir.route_label import OPEN, RouteLabel
+
+FILTER = "scopegate.filter"
+MODULE = "scopegate_filter"
+"""The shared library of the filter is lib<MODULE>.so."""
+
 ROUTER = "envoy.filters.http.router"
 
 POLICY_CLUSTER = "scopegate.policy"
 CONTROL_CLUSTER = "scopegate.control"
 
-ANSWERS = "envoy.filters.http.ext_authz"
-"""Namespace in which the asking filters note what was answered: filters that ECDS hands out write
-under the name of their kind, not their own (seen in 1.40)."""
-
-NO_ROUTE = "no-route"
+NO_ROUTE = str(RouteLabel("no-route", policy=OPEN))
 """The entry for what no route takes."""
 
-TUNNEL = "tunnel"
+TUNNEL = str(RouteLabel("tunnel", policy=OPEN))
 """The entry for CONNECT."""
 
 METADATA = "scopegate"
-"""Namespace of route metadata (policy, reason, what Kong-Debug tells) and of the host without
-port."""
+"""Namespace of route metadata (`reason` and the texts of entries that answer by themselves) and of
+what the filter says of a request (`reason`)."""
 
 VIA = "via"
 """Key of the metadata of an endpoint: how answers from there name the gateway in Via."""
 
 REQUEST_ID = "x-kong-request-id"
+
+CLIENT_IP = "x-scopegate-client-ip"
+"""The client's address, set on arrival where there are trusted peers: from here Envoy takes it."""
+
+FORWARDED = (
+    CLIENT_IP,
+    "x-scopegate-authority",
+    "x-scopegate-forwarded-port",
+    "x-scopegate-forwarded-path",
+)
+"""What arrival says of a request where there are trusted peers; removed before forwarding."""
+
+ARRIVAL_REASON = "x-scopegate-reason"
+"""Why Envoy refuses a request on arrival; it has no client address then."""
 
 PROTOCOL = "x-scopegate-protocol"
 SNI = "x-scopegate-sni"

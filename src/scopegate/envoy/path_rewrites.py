@@ -12,12 +12,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from scopegate.envoy.ambiguous_paths import REST_DOTS
 from scopegate.ir.gateway import RESERVED, Forward, PathMatch
 from scopegate.ir.matching import prefix_pattern
 
+# Characters by the hexadecimal digits of their codes, percent-encoded once or more.
+_SPACES = "(?:%(?:25)*20)*"
+_DOT = r"(?:\.|%(?:25)*2[eE])"
+_SEPARATOR = "(?:/|%(?:25)*(?:2[fF]|5[cC]))"
+# `;`, or what somebody may take for the beginning of parameters, a query or a fragment.
+_PARAMETERS = "(?:;|%(?:25)*(?:3[bBfF]|23))"
+_DOTS = f"{_SPACES}{_DOT}{_SPACES}(?:{_DOT}{_SPACES})?"
+# What must not begin the rest of a path whose prefix is stripped: it would become a dot segment
+# (`/route../x` without `/route`). Kong drops `./` and `../` there; so do we, however written.
+_REST_DOTS = f"(?:{_DOTS}(?:{_PARAMETERS}[^/]*)?(?:{_SEPARATOR}|$))"
 # A pattern that finds less than it could (an escaped `?` behind a repetition looks like one, too).
 _LAZY = re.compile(r"[*+?}]\?|\(\?[a-zA-Z-]*U")
+# A regex that looks at no second segment: no slash but the first, and nothing that could be one.
+_ONE_SEGMENT = re.compile(r"/(?:[A-Za-z0-9_~()|?*+{},$-]|\[[A-Za-z0-9_-]+\]|\\[dw.])*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,7 @@ class Joining:
 def joining(path: PathMatch | None, forward: Forward, *, dots_arrive: bool) -> tuple[Joining, ...]:
     """The rewrites that join a request's path to the service's base path, tried in order.
 
-    dots_arrive   whether a segment may end in dots and more follow: not so where guards refuse it
+    dots_arrive   whether a segment may end in dots and more follow; the filter may refuse that
     """
     if not forward.strip_path or path is None or path == PathMatch("prefix", "/"):
         return tuple(_put_before(path, forward.base_path))
@@ -74,7 +85,7 @@ def _put_before(path: PathMatch | None, base: str) -> list[Joining]:
 
 def _in_place_of(prefix: str, stem: str, *, dots_arrive: bool) -> Iterator[Joining]:
     """Kong drops a dot segment at the beginning of the rest (`/route../x` without `/route`). In
-    other spellings (`..;`, `..` at the end) guards refuse what would leave one.
+    other spellings (`..;`, `..` at the end) the filter refuses what would leave one.
     """
     if not prefix.endswith("/"):
         if dots_arrive:
@@ -86,7 +97,7 @@ def _in_place_of(prefix: str, stem: str, *, dots_arrive: bool) -> Iterator[Joini
 
 def _in_place_of_match(path: PathMatch, base: str) -> list[Joining]:
     stem, start = base.removesuffix("/"), anchored(path)
-    usual = Joining("all", _rewrite(f"^{start}{REST_DOTS}?/?", f"{stem}/"))
+    usual = Joining("all", _rewrite(f"^{start}{_REST_DOTS}?/?", f"{stem}/"))
     if not stem or (path.kind == "prefix" and path.value.endswith("/")):
         return [usual]
     if path.kind == "regex" and _LAZY.search(path.value):
@@ -120,6 +131,15 @@ def names_encoded(path: PathMatch, characters: str) -> bool:
         return False
     pattern = anchored(path)
     return any(f"(?i:%{ord(character):02X})" in pattern for character in characters)
+
+
+def goes_deeper(path: PathMatch | None) -> bool:
+    """Whether more than the first segment counts; else it does not matter how that one ends."""
+    if path is None:
+        return False
+    if path.kind == "regex":
+        return _ONE_SEGMENT.fullmatch(path.value) is None
+    return re.search("/|%2F|%5C", path.value[1:]) is not None
 
 
 def stripped_prefix(path: PathMatch | None, forward: Forward) -> str | None:

@@ -1,4 +1,4 @@
-"""Every reason that Envoy gives by itself; two of them stand in apply.lua.
+"""Every reason that Envoy gives by itself; the proxy filter (`proxy_filter/`) knows its own, too.
 
 What codes promise: `scopegate.reason_code`.
 """
@@ -9,10 +9,7 @@ from scopegate.reason_code import ReasonCode
 
 
 class EnvoyReason(ReasonCode):
-    """Why Envoy refuses by itself. The access log has these, and the answer; not the log.
-
-    But for `request_unreadable`, which a policy worker sees: that is in the log.
-    """
+    """Why Envoy refuses by itself. The answer has these, and the access log; not the log."""
 
     HOST_MALFORMED = (
         "host_malformed",
@@ -42,6 +39,15 @@ class EnvoyReason(ReasonCode):
         "`path_parameters=keep`. `;jsessionid=` comes from an upstream that writes its session "
         "into links: have it use cookies.",
     )
+    FORWARDED_MALFORMED = (
+        "forwarded_malformed",
+        400,
+        "A load balancer in `trusted_ips` sent an X-Forwarded-Proto, -Host, -Port, -Path or "
+        "-Prefix that cannot be read, or one of them twice.",
+        "Have the balancer replace what clients send under these names, or delete it "
+        "(`docs/how-to/behind-a-load-balancer.md`). Nothing else is believed in its place: a wrong "
+        "scheme would cost cookies their `Secure`.",
+    )
     UPGRADE_UNSUPPORTED = (
         "upgrade_unsupported",
         400,
@@ -60,15 +66,15 @@ class EnvoyReason(ReasonCode):
     REQUEST_UNREADABLE = (
         "request_unreadable",
         400,
-        "The policy service could not read the request: a method that nobody knows, or bytes in "
-        "the query that no URL has, over HTTP/2.",
-        "The client's fault. Over HTTP/1.1 it is `refused_on_arrival`. This one is in the log and "
-        "in the answer, not in the access log.",
+        "The request has a method that is not made of letters, or bytes in its URL or headers that "
+        "none has, so that the policy service cannot be asked about it.",
+        "The client's fault; mostly HTTP/2. Over HTTP/1.1 it is nearly always "
+        "`refused_on_arrival`.",
     )
     HEADERS_TOO_LARGE = (
         "headers_too_large",
         431,
-        "The request's headers together with those that the gateway adds are more, or larger, than "
+        "The request's headers together with those that the policy sets are more, or larger, than "
         "the proxy carries.",
         "Have the client send less, or raise the settings `request_headers_limit_kib` and "
         "`request_headers_limit_count`. A long path counts twice, for X-Forwarded-Path.",
@@ -76,7 +82,7 @@ class EnvoyReason(ReasonCode):
     POLICY_UNAVAILABLE = (
         "policy_unavailable",
         503,
-        "No policy worker answered.",
+        "No policy worker took the request, or none answered in time.",
         "Look for `process ended` and `process hangs` in the log; a worker that was killed is back "
         "in a second, one that hangs is killed after fifteen. Else the workers are overloaded: "
         "raise the setting `policy_workers`.",
@@ -84,14 +90,21 @@ class EnvoyReason(ReasonCode):
     POLICY_UNDECIDED = (
         "policy_undecided",
         503,
-        "The request arrived past the filters that ask, which must never happen: it is stopped.",
+        "The proxy does not know which policy decides, which must never happen: the request is "
+        "stopped.",
         "Look whether the proxy has the latest configuration (`GET /status`); then please report "
         "it.",
     )
     POLICY_ANSWER_BROKEN = (
         "policy_answer_broken",
         500,
-        "The proxy could not do what the policy service answered.",
-        "Envoy's line `the answer of the policy service cannot be applied` says what: please "
-        "report it.",
+        "The proxy could not read or apply what the policy service answered.",
+        "The line of the proxy filter in the log says what is wrong with it. Are the workers of "
+        "another version? Else please report it.",
+    )
+    FILTER_FAULT = (
+        "filter_fault",
+        500,
+        "A fault in the proxy filter itself; the request was stopped.",
+        "The line of the proxy filter in the log says where. Please report it.",
     )

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
-from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.service.discovery.v3 import discovery_pb2 as discovery
@@ -18,7 +17,6 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.message import DecodeError, Message
 
 from scopegate.envoy.clusters import envoy_cluster
-from scopegate.envoy.filters import extensions
 from scopegate.envoy.listeners import envoy_listener
 from scopegate.envoy.messages import packed
 from scopegate.envoy.routes import TABLE, TableMemo, route_table
@@ -26,7 +24,6 @@ from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir import gateway as ir
 
 CLUSTERS = f"type.googleapis.com/{Cluster.DESCRIPTOR.full_name}"
-EXTENSIONS = f"type.googleapis.com/{TypedExtensionConfig.DESCRIPTOR.full_name}"
 LISTENERS = f"type.googleapis.com/{Listener.DESCRIPTOR.full_name}"
 ROUTES = f"type.googleapis.com/{RouteConfiguration.DESCRIPTOR.full_name}"
 
@@ -53,24 +50,18 @@ class Resources:
     """What one Envoy is told."""
 
     clusters: ResourceSet = field(default_factory=dict)
-    extensions: ResourceSet = field(default_factory=dict)
     listeners: ResourceSet = field(default_factory=dict)
     routes: ResourceSet = field(default_factory=dict)
 
     def of_kind(self, type_url: str) -> ResourceSet:
         """The resources of the kind that Envoy calls by this URL."""
-        kinds = {
-            CLUSTERS: self.clusters,
-            EXTENSIONS: self.extensions,
-            LISTENERS: self.listeners,
-            ROUTES: self.routes,
-        }
+        kinds = {CLUSTERS: self.clusters, LISTENERS: self.listeners, ROUTES: self.routes}
         return kinds[type_url]
 
-    def to_bytes(self, note: str) -> bytes:
-        """For a file: a DeltaDiscoveryResponse that holds all kinds, and a note beside them."""
-        message = discovery.DeltaDiscoveryResponse(system_version_info=note)
-        for kind in (self.clusters, self.extensions, self.listeners, self.routes):
+    def to_bytes(self) -> bytes:
+        """For a file: a DeltaDiscoveryResponse that holds all kinds."""
+        message = discovery.DeltaDiscoveryResponse()
+        for kind in (self.clusters, self.listeners, self.routes):
             for name, resource in kind.items():
                 message.resources.add(name=name, version=resource.version).resource.CopyFrom(
                     resource.content
@@ -78,8 +69,8 @@ class Resources:
         return bytes(message.SerializeToString(deterministic=True))
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> tuple[Resources, str]:
-        """What `to_bytes` wrote, and the note. Raises ValueError."""
+    def from_bytes(cls, content: bytes) -> Resources:
+        """What `to_bytes` wrote. Raises ValueError."""
         try:
             message = discovery.DeltaDiscoveryResponse.FromString(content)
         except DecodeError as error:
@@ -88,8 +79,7 @@ class Resources:
         for each in message.resources:
             of_kind = kinds.setdefault(each.resource.type_url, {})
             of_kind[each.name] = Resource(each.version, each.resource)
-        made = cls(*(kinds.get(url, {}) for url in (CLUSTERS, EXTENSIONS, LISTENERS, ROUTES)))
-        return made, message.system_version_info
+        return cls(*(kinds.get(url, {}) for url in (CLUSTERS, LISTENERS, ROUTES)))
 
 
 @dataclass(slots=True)
@@ -120,15 +110,9 @@ def gateway_resources(
     table = route_table(gateway, settings, memo.table)
     return Resources(
         clusters=dict(memo.clusters.values()),
-        extensions=filter_resources(gateway.names, settings),
         listeners=dict(memo.listeners.values()),
         routes={TABLE: Resource(table.digest.hex()[:16], table.content)},
     )
-
-
-def filter_resources(policies: ir.PolicyNames, settings: EnvoySettings) -> ResourceSet:
-    """The filters alone, for what these policies set, read and give away."""
-    return dict(map(_named, extensions(policies, settings)))
 
 
 def _named(message: Message) -> tuple[str, Resource]:

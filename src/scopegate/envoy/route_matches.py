@@ -100,7 +100,7 @@ def header_is(name: str, value: str) -> HeaderMatcher:
 
 
 def over(scheme: str) -> HeaderMatcher:
-    """Requests that came to a listener of this scheme, whatever the client says."""
+    """Requests of this scheme: the listener's, or what a trusted peer says, never the client."""
     return header_is(":scheme", scheme)
 
 
@@ -157,11 +157,12 @@ def _wildcard(pattern: str) -> str:
 
 
 def _snis(snis: tuple[str, ...]) -> list[list[HeaderMatcher]]:
-    """Server names count on TLS only."""
+    """Server names count on TLS only. There the header is always set, if need be to nothing."""
     if not snis:
         return [[]]
     alternatives = "|".join(_wildcard(sni) for sni in snis)
-    return [[header_regex(names.SNI, rf"(?i)(?:{alternatives})\.?")], [over("http")]]
+    without_tls = HeaderMatcher(name=names.SNI, present_match=True, invert_match=True)
+    return [[header_regex(names.SNI, rf"(?i)(?:{alternatives})\.?")], [without_tls]]
 
 
 def _headers(headers: Sequence[ir.HeaderMatch]) -> list[list[list[HeaderMatcher]]]:

@@ -11,52 +11,35 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import is_
 
-from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
+from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from envoy.config.route.v3.route_components_pb2 import Route, RouteList, RouteMatch, VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
-from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBACPerRoute
 from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
 from google.protobuf.any_pb2 import Any
 from xds.core.v3.extension_pb2 import TypedExtensionConfig
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from scopegate.envoy import names, wire
-from scopegate.envoy.answers import Said, add_header
-from scopegate.envoy.error_bodies import REQUEST_ID
-from scopegate.envoy.filters import host_without_port, switched_off
-from scopegate.envoy.guards import dots_are_refused, rules, traits
+from scopegate.envoy.answers import LocalReply, add_header
 from scopegate.envoy.messages import packed
+from scopegate.envoy.path_rewrites import goes_deeper
+from scopegate.envoy.proxy_filter import table_config
 from scopegate.envoy.reasons import EnvoyReason
-from scopegate.envoy.route_entries import (
-    HOST,
-    Surroundings,
-    answer,
-    entries,
-    no_route,
-    switch_off,
-    usual_retries,
-)
+from scopegate.envoy.route_entries import Surroundings, answer, entries, no_route, usual_retries
 from scopegate.envoy.route_hosts import by_host, domains
 from scopegate.envoy.route_matches import candidate
 from scopegate.envoy.route_tree import Branch, Candidate, arrange
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir import gateway as ir
-from scopegate.ir import policy_dialogue as dialogue
 
 TABLE = "routes"
+"""One table for all listeners: taking it is most of what a change costs Envoy, and entries say
+themselves what depends on the scheme and the port."""
+
 _TYPE = f"type.googleapis.com/{RouteConfiguration.DESCRIPTOR.full_name}"
 _LIST_TYPE = f"type.googleapis.com/{RouteList.DESCRIPTOR.full_name}"
 _MAP = Matcher.MatcherTree.MatchMap.DESCRIPTOR.fields_by_name["map"].number
 _KEY, _VALUE = 1, 2  # of an entry of a map
-
-
-def table_name(listener: ir.Listener) -> str:
-    """The name under which a listener asks for its routes.
-
-    One table for all: taking it is most of what a change costs Envoy, and entries say themselves
-    what depends on the scheme and the port.
-    """
-    return TABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +53,11 @@ class _Place:
 class _Known:
     """What was made of one route."""
 
-    __slots__ = ("places", "route", "traits")
+    __slots__ = ("goes_deeper", "places", "route")
 
     def __init__(self, route: ir.Route) -> None:
         self.route = route
-        self.traits = traits(route.match.path)
+        self.goes_deeper = goes_deeper(route.match.path)
         self.places: dict[Surroundings, _Place] = {}
 
     def place(self, around: Surroundings) -> _Place:
@@ -125,28 +108,23 @@ class RouteTable:
 def route_table(
     gateway: ir.Gateway, settings: EnvoySettings, memo: TableMemo | None = None
 ) -> RouteTable:
-    """All routes, by host and beginning of the path; first what no route may see."""
+    """All routes, by host and beginning of the path."""
     memo = memo if memo is not None else TableMemo()
     known = [_known(route, memo) for route in gateway.routes]
     memo.routes = {each.route.key: each for each in known}
-    paths = [each.traits for each in known]
-    dots_arrive = not dots_are_refused(paths)
+    dots_arrive = not any(each.goes_deeper for each in known)
     ports = frozenset(listener.port for listener in gateway.listeners)
     hosts = {}
     for table in by_host(gateway.routes):
         there = [known[place.number] for place in table.places]
-        is_open = all(each.route.policy_id is None for each in there)
-        around = [
-            Surroundings(is_known, dots_arrive, is_open, settings.debug_header, ports)
-            for is_known in (False, True)
-        ]
+        around = [Surroundings(is_known, dots_arrive, ports) for is_known in (False, True)]
         places = tuple(
             each.place(around[place.host_is_known])
             for each, place in zip(there, table.places, strict=True)
         )
-        hosts[table.hosts] = _host(table.hosts, places, is_open, memo)
+        hosts[table.hosts] = _host(table.hosts, places, memo)
     memo.hosts = hosts
-    head = _head(gateway, rules(gateway, paths), settings).SerializeToString(deterministic=True)
+    head = _head(gateway, settings, dots_arrive=dots_arrive).SerializeToString(deterministic=True)
     made = [head, *(each.content for each in hosts.values())]
     digest = hashlib.sha256(head)
     for each in hosts.values():
@@ -161,12 +139,7 @@ def _known(route: ir.Route, memo: TableMemo) -> _Known:
     return _Known(route)
 
 
-def _host(
-    hosts: tuple[str, ...],
-    places: tuple[_Place, ...],
-    is_open: bool,
-    memo: TableMemo,
-) -> _KnownHost:
+def _host(hosts: tuple[str, ...], places: tuple[_Place, ...], memo: TableMemo) -> _KnownHost:
     """A virtual host, as a field of the RouteConfiguration."""
     found = memo.hosts.get(hosts)
     if (
@@ -179,34 +152,20 @@ def _host(
         name=hosts[0] if hosts else "all",
         domains=domains(hosts) if hosts else ["*"],
         retry_policy=usual_retries(),
-        request_headers_to_remove=["X-Forwarded-Host"],
     )
-    if len(hosts) == 1:
-        # Its name is known without a look at what the client wrote.
-        host.request_headers_to_add.append(add_header("X-Forwarded-Host", hosts[0]))
-    else:
-        host.request_headers_to_add.append(add_header("X-Forwarded-Host", HOST))
-        host.typed_per_filter_config[names.HOST].CopyFrom(host_without_port())
-    if is_open:
-        switch_off(host)
-    else:
-        host.request_headers_to_remove.extend((dialogue.DECIDED, *dialogue.APPLIED))
-    matcher = _tree(places, _NO_ROUTE[is_open])
-    content = wire.field(
-        RouteConfiguration,
-        "virtual_hosts",
-        host.SerializeToString(deterministic=True) + wire.field(VirtualHost, "matcher", matcher),
-    )
+    matcher = wire.field(VirtualHost, "matcher", _tree(places))
+    content = host.SerializeToString(deterministic=True) + matcher
+    content = wire.field(RouteConfiguration, "virtual_hosts", content)
     return _KnownHost(places, content, hashlib.sha256(content).digest())
 
 
-def _tree(places: Sequence[_Place], no_route: bytes) -> bytes:
+def _tree(places: Sequence[_Place]) -> bytes:
     """A Matcher: from the beginning of the path to a list of entries.
 
     A tunnel has no path and falls through to the rest, where it must meet its refusal first.
     """
     tree = arrange([place.candidate for place in places])
-    rest = _on_match_list(_TUNNEL + _listed(tree.rest, places, no_route))
+    rest = _on_match_list(_TUNNEL + _listed(tree.rest, places))
     rest = wire.field(Matcher, "on_no_match", rest)
     if not tree.branches:
         return rest
@@ -214,7 +173,7 @@ def _tree(places: Sequence[_Place], no_route: bytes) -> bytes:
         wire.numbered(
             _MAP,
             wire.numbered(_KEY, start.encode())
-            + wire.numbered(_VALUE, _on_match_list(_listed(branch, places, no_route))),
+            + wire.numbered(_VALUE, _on_match_list(_listed(branch, places))),
         )
         for start, branch in tree.branches.items()
     )
@@ -223,10 +182,10 @@ def _tree(places: Sequence[_Place], no_route: bytes) -> bytes:
     return wire.field(Matcher, "matcher_tree", of + by_start) + rest
 
 
-def _listed(branch: Branch, places: Sequence[_Place], no_route: bytes) -> bytes:
+def _listed(branch: Branch, places: Sequence[_Place]) -> bytes:
     """A RouteList, which Envoy does not leave: what none of its entries takes gets a 404 here."""
     content = b"".join(places[number].content for number in branch.places)
-    return content + no_route if branch.open_ else content
+    return content + _NO_ROUTE if branch.open_ else content
 
 
 def _on_match_list(routes: bytes) -> bytes:
@@ -242,9 +201,8 @@ def _routes_field(route: Route) -> bytes:
 def _tunnel() -> Route:
     """The refusal of CONNECT."""
     match = RouteMatch(connect_matcher=RouteMatch.ConnectMatcher())
-    result = answer(match, Said(400, "Bad request", EnvoyReason.UPGRADE_UNSUPPORTED))
+    result = answer(match, LocalReply(400, "Bad request", EnvoyReason.UPGRADE_UNSUPPORTED))
     result.name = names.TUNNEL
-    switch_off(result)
     return result
 
 
@@ -254,59 +212,42 @@ def header_input(name: str) -> TypedExtensionConfig:
     return TypedExtensionConfig(name=name.removeprefix(":"), typed_config=content)
 
 
-def _head(gateway: ir.Gateway, guard: RBACPerRoute, settings: EnvoySettings) -> RouteConfiguration:
+def _head(gateway: ir.Gateway, settings: EnvoySettings, *, dots_arrive: bool) -> RouteConfiguration:
     """What holds for all routes."""
-    of_filters = {names.GUARD: packed(guard)}
-    if not gateway.names.cookies:
-        of_filters[names.COOKIES] = switched_off()
+    of_filter = table_config(gateway, dots_are_refused=not dots_arrive)
     return RouteConfiguration(
         name=TABLE,
         ignore_port_in_host_matching=True,
-        typed_per_filter_config=of_filters,
+        typed_per_filter_config={names.FILTER: packed(of_filter)},
         request_headers_to_add=list(_request_headers(settings)),
         request_headers_to_remove=[
             names.PROTOCOL,
             names.SNI,
+            *(names.FORWARDED if settings.trusted_peers is not None else ()),
             # Of the hop before, and servers with CGI would take it for their own proxy.
             "proxy",
             "x-envoy-external-address",
             "x-envoy-internal",
             "x-real-ip",
         ],
-        response_headers_to_remove=list(_SAID_OF_ANSWERS),
-        response_headers_to_add=[
-            *(add_header(name, value) for name, value in _SAID_OF_ANSWERS.items()),
-            add_header("Via", f"%UPSTREAM_METADATA({names.METADATA}:{names.VIA})%"),
-        ],
     )
 
 
 def _request_headers(settings: EnvoySettings) -> Iterator[HeaderValueOption]:
     """What the upstream learns about the client. X-Forwarded-Path and -Port are there since arrival
-    (`arrival.py`), -Proto is Envoy's own word, and -Host a virtual host's.
+    (`arrival.py`), -Proto is Envoy's own word, and -Host the proxy filter's.
 
     Source: admin-api.md §3 (request headers).
     """
-    yield add_header("X-Forwarded-For", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%")
+    if settings.trusted_peers is None:  # else arrival has done it: it knows who the peer is
+        yield add_header("X-Forwarded-For", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%")
     # With the name of the protocol, which RFC 9110 §7.6.3 lets us leave out and Kong does.
     yield add_header("Via", f"%PROTOCOL% {settings.server_name}")
     yield add_header("X-Real-IP", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")
-    # Only an upgrade still has the header here. What the client names in it besides, a server
-    # further on would take away (RFC 9110 §7.6.1): `Connection: Upgrade, X-Consumer-Id`.
-    yield HeaderValueOption(
-        header=HeaderValue(key="Connection", value="Upgrade"),
-        append_action=HeaderValueOption.OVERWRITE_IF_EXISTS,
-    )
 
 
-# What cannot be said of an answer of Envoy's own is left out.
-_SAID_OF_ANSWERS = {
-    "X-Kong-Request-Id": REQUEST_ID,
-    "X-Kong-Upstream-Latency": "%COMMON_DURATION(US_TX_BEG:US_RX_BEG:ms)%",
-    "X-Kong-Proxy-Latency": "%COMMON_DURATION(DS_RX_BEG:US_TX_BEG:ms)%",
-}
 _LIST_URL = wire.field(Any, "type_url", _LIST_TYPE.encode())
 _ACTION_NAME = wire.field(TypedExtensionConfig, "name", b"routes")
 _PATH_INPUT = header_input(":path").SerializeToString(deterministic=True)
-_NO_ROUTE = {is_open: _routes_field(no_route(is_open=is_open)) for is_open in (False, True)}
+_NO_ROUTE = _routes_field(no_route())
 _TUNNEL = _routes_field(_tunnel())

@@ -6,6 +6,20 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class TrustedPeers:
+    """Who may speak for clients (ADR 43).
+
+    ranges           CIDR ranges
+    address_header   that names the client's address, lower case; `proxy_protocol`: none does
+    recursive        the client's is the last address in it that is not trusted, else the last one
+    """
+
+    ranges: tuple[str, ...]
+    address_header: str = "x-real-ip"
+    recursive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class EnvoySettings:
     """Limits, times and paths. Changing what listeners are made of drains them; see ADR 0013.
 
@@ -18,8 +32,10 @@ class EnvoySettings:
     request_headers_timeout_ms   from the first byte of a request to the end of its head
     stream_idle_timeout_ms  how long nothing may move on a request, WebSockets included
     buffer_limit_bytes      per connection, before the other side is slowed down
-    revocations_path        what policy workers say is over, for the filter that remembers yeses
-    replay_limit_entries, replay_limit_bytes   of one proxy worker's table, for each of its halves
+    policy_socket           where the policy service is told of uses of cached decisions
+    revocations_path        tags whose cached decisions have ended, written by policy workers
+    cache_limit_entries, cache_limit_bytes   of one proxy worker, for each of two generations
+    trusted_peers           None: nobody is
     access_log_path         a file, `/dev/stdout` or `/dev/stderr`; None: no access log
     """
 
@@ -33,7 +49,9 @@ class EnvoySettings:
     request_headers_timeout_ms: int = 60_000
     stream_idle_timeout_ms: int = 3_600_000
     buffer_limit_bytes: int = 1024 * 1024
+    policy_socket: str = "/dev/null"
     revocations_path: str = "/dev/null"
-    replay_limit_entries: int = 10_000
-    replay_limit_bytes: int = 16 * 1024 * 1024
+    cache_limit_entries: int = 10_000
+    cache_limit_bytes: int = 16 * 1024 * 1024
+    trusted_peers: TrustedPeers | None = None
     access_log_path: str | None = None

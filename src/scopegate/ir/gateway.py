@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from scopegate.ir.policy import Json, Policy, canonical_json, content_id
-from scopegate.ir.replay import ReplayKey
 from scopegate.reason_code import ReasonCode
 
 RESERVED = ":@!$&'()*+,;=[]"
@@ -30,12 +28,18 @@ class TlsIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """An address that takes requests. `tls` is None for plain text."""
+    """An address that takes requests.
+
+    tls              None for plain text
+    proxy_protocol   every connection must come from a trusted peer (a setting of the node) and
+                     begin with a preamble of the PROXY protocol; whom that names is the peer then
+    """
 
     name: str
     address: str
     port: int
     tls: TlsIdentity | None = None
+    proxy_protocol: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,6 @@ class Forward:
     host             value of the Host header for the upstream; None keeps the client's
     read_timeout_ms  how long the upstream may say nothing once it has the request
     retries          attempts after the first, while the upstream has not begun to work on it
-    http2            the cluster's; only HTTP/2 would carry a client's trailers on
     """
 
     cluster: str
@@ -111,7 +114,6 @@ class Forward:
     host: str | None
     read_timeout_ms: int
     retries: int
-    http2: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,6 @@ class Route:
     key          unique within the table and stable over changes of other routes
     route_id, route_name, service_id, service_name   for logs, metrics and the policy service
     policy_id    the policy that decides first; None: nothing to decide
-    replay       what a yes of this policy rests on; None: every request is asked about
     https_only   plain text is answered with this, and no policy is asked
     grpc_only    other requests are answered 415, HTTP/1 426, and no policy is asked
     """
@@ -150,7 +151,6 @@ class Route:
     service_id: str | None = None
     service_name: str | None = None
     policy_id: str | None = None
-    replay: ReplayKey | None = None
     https_only: HttpsOnly | None = None
     grpc_only: bool = False
 
@@ -214,66 +214,12 @@ class GatewayCookie:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyNames:
-    """What policies set, read and give away. Header names are lower case.
-
-    upstream_headers    that policies may set on the request to the upstream
-    downstream_headers  that policies may add to the upstream's answer
-    guarded_headers     that policies read or set; where one decides, a client's header in another
-                        spelling of one does not go on
-    cookies             one name may stand there more than once
-    """
-
-    upstream_headers: frozenset[str] = frozenset()
-    downstream_headers: frozenset[str] = frozenset()
-    guarded_headers: frozenset[str] = frozenset()
-    cookies: frozenset[GatewayCookie] = frozenset()
-
-    def __or__(self, other: PolicyNames) -> PolicyNames:
-        """Those of both."""
-        return PolicyNames(
-            self.upstream_headers | other.upstream_headers,
-            self.downstream_headers | other.downstream_headers,
-            self.guarded_headers | other.guarded_headers,
-            self.cookies | other.cookies,
-        )
-
-    def to_json(self) -> bytes:
-        """Canonical JSON: the same names, the same bytes."""
-        return canonical_json(
-            {
-                "upstream_headers": sorted(self.upstream_headers),
-                "downstream_headers": sorted(self.downstream_headers),
-                "guarded_headers": sorted(self.guarded_headers),
-                "cookies": [[each.name, each.marks, each.rest] for each in sorted(self.cookies)],
-            }
-        )
-
-    @classmethod
-    def from_json(cls, text: bytes) -> PolicyNames:
-        """What `to_json` wrote. Raises ValueError on anything else."""
-        try:
-            document = json.loads(text)
-            return cls(
-                frozenset(document["upstream_headers"]),
-                frozenset(document["downstream_headers"]),
-                frozenset(document["guarded_headers"]),
-                frozenset(
-                    GatewayCookie(name, tuple(marks), tuple(rest))
-                    for name, marks, rest in document["cookies"]
-                ),
-            )
-        except (KeyError, TypeError) as fault:
-            raise ValueError(str(fault)) from None
-
-
-@dataclass(frozen=True, slots=True)
 class Gateway:
     """Everything one node does.
 
     policies            by id
     consumers           the directory that policies look in; None when none does
-    names               what all these policies set, read and give away
+    cookies             that the policies give to browsers; one name may stand there more than once
     escaped_slashes     `refuse`: a path with an encoded slash or backslash is answered 400, unless
                         a route's own path has one; `keep`: it goes on as it is
     path_parameters     the same for a path with `;`, encoded or not
@@ -284,6 +230,6 @@ class Gateway:
     clusters: tuple[Cluster, ...] = ()
     policies: Mapping[str, Policy] = field(default_factory=dict)
     consumers: ConsumerDirectory | None = None
-    names: PolicyNames = PolicyNames()
+    cookies: frozenset[GatewayCookie] = frozenset()
     escaped_slashes: Literal["refuse", "keep"] = "refuse"
     path_parameters: Literal["refuse", "keep"] = "refuse"

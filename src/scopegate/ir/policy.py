@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scopegate.ir.replay import ReplayKey
+from scopegate.ir.cache_profile import CacheProfile
 
 Json = Any  # JSON-shaped data: None, bool, int, float, str, list, dict
 
@@ -39,17 +39,16 @@ class Policy:
 
     reads_body          a step may want to see a form or JSON body
     consumers           content id of the consumer directory that a step looks in, or None
-    replay              what its yes rests on; None: every request is asked about. For Envoy only,
-                        so it is no part of the content
+    profile             what it reads of a request; None: no decision may be cached
     """
 
     steps: tuple[Step, ...]
     reads_body: bool = False
     consumers: str | None = None
-    replay: ReplayKey | None = field(default=None, compare=False)
+    profile: CacheProfile | None = None
 
     def to_json(self) -> bytes:
-        """Canonical JSON (sorted keys, no blanks): the same policy, the same bytes."""
+        """Canonical JSON (sorted keys, no spaces): the same policy, the same bytes."""
         document = {
             "steps": [
                 {
@@ -62,6 +61,7 @@ class Policy:
             ],
             "reads_body": self.reads_body,
             "consumers": self.consumers,
+            "profile": None if self.profile is None else str(self.profile),
         }
         return canonical_json(document)
 
@@ -78,11 +78,17 @@ class Policy:
             Step(step["plugin"], step["plugin_id"], step["config"], step["facts"])
             for step in document["steps"]
         )
-        return cls(steps, document["reads_body"], document["consumers"])
+        profile = document["profile"]
+        return cls(
+            steps,
+            document["reads_body"],
+            document["consumers"],
+            None if profile is None else CacheProfile.read(profile),
+        )
 
 
 def canonical_json(document: Json) -> bytes:
-    """JSON with sorted keys, no blanks, UTF-8."""
+    """JSON with sorted keys, no spaces, UTF-8."""
     return json.dumps(
         document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode()

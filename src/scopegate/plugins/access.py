@@ -1,8 +1,8 @@
-"""The access phase: what a plugin is given, and what it may say.
+"""The access phase: what a plugin is given, and what it may return.
 
 Plugins are pure but for the ports that `Ports` hands them: no clock, no randomness, no network of
 their own. The policy service (`scopegate.policy`) builds the request, runs the steps in order and
-turns the outcome into an answer for Envoy. Nothing here shows a credential in its `repr`.
+turns the outcome into a check response. Nothing here shows a credential in its `repr`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,21 @@ class Body(Enum):
     """What is known of the request's body."""
 
     NOT_READ = "not read"
-    """Envoy has not buffered it yet; ask with `NeedBody`."""
+    """The filter has not looked at it yet; ask with `NeedBody`."""
     WHOLE = "whole"
     TOO_LARGE = "too large"
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The handshake of the client's connection.
+
+    version       as Envoy writes it, `TLSv1.3`
+    server_name   that the client asked for (SNI); "" for none
+    """
+
+    version: str
+    server_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +45,10 @@ class Request:
 
     scheme, host   as the client sees them (`host` keeps its port)
     path, query    path without query; query without `?`, still encoded ("" when absent)
-    headers        lower-case names in the order of arrival
+    headers        lower-case names in the order of arrival; values with one character a byte
     client_ip      the address that Envoy trusts as the client's
+    protocol       `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`
+    tls            None on a connection without TLS
     route_…, service_…   what it was routed to, for the log; "" where there is none
     """
 
@@ -46,6 +60,8 @@ class Request:
     headers: tuple[Header, ...] = field(repr=False)
     client_ip: str
     request_id: str
+    protocol: str = "HTTP/1.1"
+    tls: Tls | None = None
     route_id: str = ""
     route_name: str = ""
     service_id: str = ""
@@ -55,11 +71,17 @@ class Request:
     _values: Mapping[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # The first of a name, as far as there are two.
-        object.__setattr__(self, "_values", dict(reversed(self.headers)))
+        values = dict(self.headers)
+        if len(values) != len(self.headers):
+            values = {
+                name: ",".join(value for other, value in self.headers if other == name)
+                for name in values
+            }
+        object.__setattr__(self, "_values", values)
 
     def header(self, name: str) -> str | None:
-        """The value of a header (lower-case name); of a repeated one Envoy joined the values."""
+        """The value of a header (lower-case name); of a repeated one all, joined by commas
+        (RFC 9110 §5.3)."""
         return self._values.get(name)
 
 
@@ -73,11 +95,11 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Lasting:
-    """How long the same request would get the same yes (`ir/replay.py`).
+class Cacheable:
+    """How long the same request would get the same decision (`ir/cache_profile.py`).
 
-    until_s   unix seconds: the first end of all that the yes rests on
-    tags      what is published when something that it rests on is revoked before
+    until_s   unix seconds: the first end of all that the decision depends on
+    tags      what is published when something that it depends on is revoked before
     """
 
     until_s: float
@@ -89,14 +111,14 @@ class Continue:
     """The step has no objection.
 
     set_headers        for the upstream; replaces what the client sent under that name
-    remove_headers     names (lower case, twins with `_`, `.` … too) that the upstream must not see
+    remove_headers     names, lower case as the client spelt them, that the upstream must not see
     response_headers   for the client, with whatever the upstream answers (Set-Cookie …)
     query              for the upstream, empty for none, when it differs from the request's. No step
                        changes the path: the route, and how paths are joined, were chosen by it
     method             for the upstream, when it differs from the request's
     drop_body          the upstream gets no body
     body_cuts          byte ranges (start, end past the last) taken out of the body
-    lasting            whether Envoy may give this yes again; None: ask each time
+    cacheable          whether the decision may be cached; None: ask each time
     reason             why, for logs and metrics
     subject, consumer_id   who it is, for the log and for later steps
     """
@@ -108,7 +130,7 @@ class Continue:
     method: str | None = None
     drop_body: bool = False
     body_cuts: tuple[tuple[int, int], ...] = ()
-    lasting: Lasting | None = None
+    cacheable: Cacheable | None = None
     reason: ReasonCode = StepReason.ALLOWED
     subject: str | None = None
     consumer_id: str | None = None
@@ -166,7 +188,7 @@ class Respond:
 
 @dataclass(frozen=True, slots=True)
 class NeedBody:
-    """Cannot say without the body: ask again with it."""
+    """Cannot decide without the body: ask again with it."""
 
 
 Outcome = Continue | Refusal | Redirect | Respond | NeedBody
@@ -176,7 +198,7 @@ class Step(Protocol):
     """One plugin of one policy, prepared once and asked for every request."""
 
     async def access(self, request: Request) -> Outcome:
-        """What this step says. Whatever it raises becomes a refusal."""
+        """What this step decides. Whatever it raises becomes a refusal."""
         ...
 
 

@@ -13,13 +13,13 @@ from typing import Any, Protocol
 
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Plugin
+from scopegate.ir.cache_profile import CacheProfile
 from scopegate.ir.gateway import GatewayCookie
 from scopegate.ir.policy import Step
-from scopegate.ir.replay import ReplayKey
 from scopegate.reason_code import ReasonCode
 
 Facts = Mapping[str, Mapping[str, Any]]
-"""What the outside told us (discovery documents, keys), by the key that a plugin asked for."""
+"""What was fetched (discovery documents, keys), by the key that a plugin asked for."""
 
 
 _RESERVED_HEADERS = re.compile(
@@ -53,7 +53,7 @@ class CannotLower(Exception):
 class Context:
     """What a plugin's compiler may look at beside the entity.
 
-    facts                   everything the outside told us
+    facts                   everything that was fetched
     cluster_secret          the cluster's 32 random bytes, hex
     former_session_secrets  of this plugin, newest first: (secret or None for the cluster's own,
                             unix seconds of the change)
@@ -66,15 +66,15 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """A plugin's part of a policy and what Envoy must be told about it.
+    """A plugin's part of a policy, and what the gateway must know about it.
 
     upstream_headers    names, lower case, that the step may set on the request to the upstream
-    downstream_headers  names, lower case, that the step may add to the upstream's answer;
+    downstream_headers  names, lower case, that the step may add to the upstream's response;
                         `set-cookie` needs no mention
     cookies             the step gives these to browsers
     reads_body          the step may ask for a form or JSON body
     uses_consumers      the step looks in the consumer directory
-    replay              what its yes rests on; None: every request is asked about
+    profile             what it reads of a request; None: no decision may be cached
     """
 
     step: Step
@@ -83,7 +83,7 @@ class Lowered:
     cookies: frozenset[GatewayCookie] = frozenset()
     reads_body: bool = False
     uses_consumers: bool = False
-    replay: ReplayKey | None = None
+    profile: CacheProfile | None = None
     findings: tuple[Finding, ...] = ()
 
 

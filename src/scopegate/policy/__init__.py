@@ -1,13 +1,12 @@
-"""The service that Envoy asks: may this request pass?
+"""The service that decides: may this request pass?
 
-Envoy puts every request that a policy guards to this service (HTTP ext_authz over a Unix socket).
-The service finds the policy by its id, lets each step speak and turns the outcome into the answer
-that Envoy understands. Whatever goes wrong is a refusal.
+The proxy filter in Envoy sends a check request for every request that a policy guards and that no
+cached decision answers (docs/check-protocol.md). The service finds the policy by its id, runs its
+steps in order and writes the check response. Whatever goes wrong is a refusal.
 
 Glossary
 --------
-phase       `head`: asked without the body; `body`: asked again with it, because a step wanted it
-outcome     what the steps said (see `scopegate.plugins.access`)
-answer      the HTTP answer to Envoy that carries an outcome
+check       a check request and its check response: one message each way
+outcome     what a step decided (see `scopegate.plugins.access`)
 library     the policies of this node, loaded from files that are named by their content
 """

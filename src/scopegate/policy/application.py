@@ -14,16 +14,17 @@ from scopegate.plugins.built import BuiltPlugin
 from scopegate.plugins.consumers import ConsumerIndex
 from scopegate.plugins.ports import Ports
 from scopegate.plugins.registry import PLUGINS
+from scopegate.policy.caching import Caching
 from scopegate.policy.facts_client import FactsClient
-from scopegate.policy.grants import Grants
 from scopegate.policy.journal import Counters, Journal, Log
 from scopegate.policy.library import PolicyLibrary, PolicyUnusable
 from scopegate.policy.service import PolicyService
 from scopegate.session.revocation_file import RevocationFile
+from scopegate.session.revocations import Collecting
 from scopegate.session.single_flight import FlightsUnderWay
 from scopegate.session.sqlite_state import SqliteState
 
-# Shorter than Envoy's own limit, so that the reason is ours to tell.
+# Shorter than the filter's own limit, so that the reason comes from here.
 DECISION_LIMIT_S = 14.0
 REFRESHES_LIMIT_S = 4.0
 """How long refreshes may take that nobody waits for any more, once the worker is to end."""
@@ -48,7 +49,7 @@ def create_app(
     ports = Ports(
         http=http_client,
         shared=shared,
-        revocations=revocations,
+        revocations=Collecting(revocations),
         facts=facts,
         now=time.time,
         random_bytes=secrets.token_bytes,
@@ -71,5 +72,5 @@ def create_app(
         library.close()
 
     library = PolicyLibrary(policy_dir, prepare)
-    grants = Grants(replay_limit_s, time.time)
-    return PolicyService(library, Journal(log, metrics), DECISION_LIMIT_S, grants, close)
+    caching = Caching(replay_limit_s, time.time)
+    return PolicyService(library, Journal(log, metrics), DECISION_LIMIT_S, caching, close)

@@ -1,194 +1,96 @@
-"""The exchange with Envoy: its question becomes a `Request`, an outcome becomes the answer.
-
-The names on the wire are those of `ir/policy_dialogue.py`. Envoy strips `x-scopegate-*` from what
-clients send before anything else, so what arrives here is Envoy's.
-"""
+"""What the proxy filter sends: check requests, and the uses of cached decisions. Source:
+docs/check-protocol.md."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+import re
 from functools import lru_cache
-from typing import Any
+from typing import Final
 
-from scopegate.ir import policy_dialogue as dialogue
-from scopegate.ir.replay import GRANT, GRANTED
 from scopegate.ir.route_label import RouteLabel, read_label
-from scopegate.plugins.access import Body, Continue, Header, Request
+from scopegate.plugins.access import Body, Request, Tls
 
-# In UTF-8 each is one byte, and no other character has it. RFC 9110 §5.5 allows the tab.
-_CONTROLS = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
-_ENVOYS_OWN = (b"x-scopegate-", b"x-envoy-")
-_FAILURES_FROM = 500
-_KNOWN_NAMES = {
-    name.encode("ascii"): name
-    for name in (
-        *("host", "content-length"),  # what Envoy says to us, and not the client's
-        *(dialogue.PHASE, dialogue.POLICY, dialogue.ROUTE),
-        *(dialogue.CLIENT_IP, dialogue.SCHEME, dialogue.BODY_IS_CUT),
-    )
-}
+VERSION: Final = "scopegate-check 1"
 
-WireHeader = tuple[bytes, bytes]
-
-_NO_BODY: WireHeader = (b"content-length", b"0")
-_WITH_BODY, _YES, _YES_CHANGED = (
-    (dialogue.DECIDED.encode("ascii"), word.encode("ascii"))
-    for word in (dialogue.WITH_BODY, dialogue.YES, dialogue.YES_CHANGED)
+_BODY_STATES = {"not-read": Body.NOT_READ, "whole": Body.WHOLE, "too-large": Body.TOO_LARGE}
+_FACTS = re.compile(
+    f"{VERSION}\n"
+    r"policy ([0-9a-f]{32})\n"
+    r"route ([^\n]*)\n"
+    r"id ([!-~]+)\n"
+    r"client ([!-~]+)\n"
+    r"protocol (HTTP/(?:1\.[01]|2))\n"
+    r"(?:tls ([!-~]+) ([^ \n]*)\n)?"
+    r"method ([A-Z-]+)\n"
+    r"scheme (https?)\n"
+    r"authority ([^\n]*)\n"
+    r"path ([!-~]+)\n"
+    r"query ([!-~]*)\n"
+    r"body (not-read|whole|too-large)"
 )
+_HEADER = re.compile("^([^:\x00-\x20A-Z\x7f]+):(.*)$", re.MULTILINE)
+_HITS = re.compile(r"([1-9][0-9]{0,15}) ([!-~]+) ([!-~]+)\n")
+# Of the bytes that cannot be in a line all but its end; RFC 9110 §5.5 allows the tab.
+CONTROLS = bytes([*range(0x09), *range(0x0B, 0x20), 0x7F])
 
 
-class MalformedQuestion(Exception):
-    """Envoy's question lacks something: a fault of ours, answered with a refusal."""
+class MalformedMessage(Exception):
+    """The message breaks a rule: a fault of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What Envoy asks: a request, the policy that decides, and whether the body came along."""
-
-    policy_id: str
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer to Envoy."""
-
-    status: int
-    headers: tuple[WireHeader, ...] = field(repr=False)
-    body: bytes = field(default=b"", repr=False)
-
-
-def read_question(scope: Mapping[str, Any], body: bytes) -> Question:
-    """The question in an ASGI scope. Raises MalformedQuestion."""
-    own: dict[str, str] = {}
-    headers: list[Header] = []
-    for name, value in scope["headers"]:
-        text = value.decode("latin-1")
-        known = _KNOWN_NAMES.get(name)
-        if known is not None:
-            own[known] = text
-        elif name.startswith(_ENVOYS_OWN):
-            own[name.decode("latin-1")] = text
-        else:
-            headers.append((name.decode("latin-1"), text))
-    label = _label(own.get(dialogue.ROUTE, ""))
-    try:
-        phase = own[dialogue.PHASE]
-        request = Request(
-            method=scope["method"],
-            scheme=own[dialogue.SCHEME],
-            host=own["host"],
-            path=scope["raw_path"].decode("latin-1"),
-            query=scope["query_string"].decode("latin-1"),
-            headers=tuple(headers),
-            client_ip=own[dialogue.CLIENT_IP],
-            request_id=_request_id(headers),
-            route_id=label.route_id,
-            route_name=label.route_name,
-            service_id=label.service_id,
-            service_name=label.service_name,
-            body=body,
-            body_state=_body_state(phase, own),
-        )
-        return Question(policy_id=own[dialogue.POLICY], request=request)
-    except KeyError as missing:
-        raise MalformedQuestion(f"no {missing.args[0]!r} in the question") from None
+def read_check_request(message: bytes) -> tuple[str, Request]:
+    """The id of the policy that decides, and the request. Raises MalformedMessage."""
+    facts, end, rest = message.partition(b"\n\n")
+    if rest[:1] == b"\n":
+        lines, end_of_headers, body = b"", b"\n", rest[1:]
+    else:
+        lines, end_of_headers, body = rest.partition(b"\n\n")
+    if not (end and end_of_headers):
+        raise MalformedMessage("the head does not end")
+    head = message[: len(message) - len(body)]
+    if len(head.translate(None, CONTROLS)) != len(head):
+        raise MalformedMessage("a line holds a control character")
+    found = _FACTS.fullmatch(facts.decode("latin-1"))
+    if found is None:
+        raise MalformedMessage("the facts are not those of a check request")
+    policy_id, route, request_id, client_ip, protocol, tls, server_name, *target = found.groups()
+    method, scheme, host, path, query, state = target
+    headers = tuple(_HEADER.findall(lines.decode("latin-1")))
+    if len(headers) != lines.count(b"\n") + bool(lines):
+        raise MalformedMessage("a line is no header")
+    body_state = _BODY_STATES[state]
+    if body and body_state is not Body.WHOLE:
+        raise MalformedMessage(f"a body follows that is {state}")
+    label = _label(route)
+    return policy_id, Request(
+        method=method,
+        scheme=scheme,
+        host=host,
+        path=path,
+        query=query,
+        headers=headers,
+        client_ip=client_ip,
+        request_id=request_id,
+        protocol=protocol,
+        tls=None if tls is None else Tls(tls, server_name),
+        route_id=label.route_id,
+        route_name=label.route_name,
+        service_id=label.service_id,
+        service_name=label.service_name,
+        body=body,
+        body_state=body_state,
+    )
 
 
 @lru_cache(maxsize=4096)  # routes of the configuration
 def _label(text: str) -> RouteLabel:
-    """It goes into the log only: what is not UTF-8 must not cost anybody an answer."""
+    """For the log only: a name that is not UTF-8 must not refuse a request."""
     return read_label(text.encode("latin-1").decode("utf-8", "replace"))
 
 
-def _request_id(headers: Iterable[Header]) -> str:
-    for name, value in headers:
-        if name == dialogue.REQUEST_ID:
-            return value
-    raise KeyError(dialogue.REQUEST_ID)
-
-
-def _body_state(phase: str, own: Mapping[str, str]) -> Body:
-    if phase == dialogue.HEAD_PHASE:
-        return Body.NOT_READ
-    if phase != dialogue.BODY_PHASE:
-        raise MalformedQuestion("the phase is neither head nor body")
-    cut = own.get(dialogue.BODY_IS_CUT) == "true"
-    return Body.TOO_LARGE if cut else Body.WHOLE
-
-
-def undecided() -> Answer:
-    """`Ask again with the body`: Envoy's second filter does."""
-    return Answer(200, (_NO_BODY, _WITH_BODY))
-
-
-def let_through(outcome: Continue, grant: str | None = None) -> Answer:
-    """Yes, with the changes that the upstream is to see and the cookies that the client gets.
-
-    `grant`: lets Envoy give the same yes again (`ir/replay.py`).
-    """
-    changes = list(_changes(outcome))
-    yes = _YES_CHANGED if changes else _YES
-    headers: list[WireHeader] = [_NO_BODY, yes, *_encoded(outcome.set_headers), *_encoded(changes)]
-    if grant is not None:
-        headers += _encoded([(GRANT, grant), (GRANTED, "1")])
-    if outcome.remove_headers:
-        set_names = {name for name, _ in outcome.set_headers}
-        # A name that is set replaces the client's; removing it as well would take ours away.
-        remove = [name for name in outcome.remove_headers if name not in set_names]
-        if remove:
-            headers += _encoded([(dialogue.REMOVE, ",".join(remove))])
-    if not outcome.response_headers:
-        return Answer(200, tuple(headers))
-    headers += _encoded(outcome.response_headers)
-    if any(name == "set-cookie" for name, _ in outcome.response_headers):
-        # The answer is the upstream's, and may be for everybody; a cookie in it never is, and a
-        # cache must not hand one visitor's to the next (RFC 9111 §5.2.2.4).
-        headers.append((b"cache-control", b'no-cache="set-cookie"'))
-    return Answer(200, tuple(headers))
-
-
-def _changes(outcome: Continue) -> Iterator[Header]:
-    """What `apply.lua` does to the request."""
-    if outcome.query is not None:
-        yield dialogue.QUERY, f"?{outcome.query}"
-    if outcome.method is not None:
-        yield dialogue.METHOD, outcome.method
-    if outcome.drop_body:
-        yield dialogue.BODY, dialogue.DROP
-    if outcome.body_cuts:
-        yield dialogue.BODY_CUT, ",".join(f"{start}-{end}" for start, end in outcome.body_cuts)
-
-
-def answer_client(
-    status: int, content_type: str, body: bytes, headers: Iterable[Header] = ()
-) -> Answer:
-    """An answer that goes to the client instead of the upstream's; never cached.
-
-    Envoy takes 200 for a yes, and a status from 500 on for a failure of this service: they travel
-    as another one.
-    """
-    other = dialogue.STAND_INS[500] if status >= _FAILURES_FROM else status
-    status = dialogue.STAND_INS.get(status, other)
-    wire: list[WireHeader] = [
-        (b"content-type", content_type.encode("ascii")),
-        (b"content-length", str(len(body)).encode("ascii")),
-        (b"cache-control", b"no-store"),
-    ]
-    return Answer(status, (*wire, *_encoded(headers)), body)
-
-
-def _encoded(headers: Iterable[Header]) -> list[WireHeader]:
-    """Raises ValueError for a value that would not end where it should.
-
-    A line break in a value would begin another header, and Envoy would take it for our word. The
-    server below refuses one too, with an answer of its own; here it is a refusal with a reason.
-    """
-    encoded: list[WireHeader] = []
-    for name, value in headers:
-        octets = value.encode()
-        if len(octets.translate(None, _CONTROLS)) != len(octets):
-            raise ValueError(f"a control character in the value of {name}")
-        encoded.append((name.encode("latin-1"), octets))
-    return encoded
+def read_hits(message: bytes) -> list[tuple[int, str, str]]:
+    """Count, plugin id and reason of each line of a report. Raises MalformedMessage."""
+    found = [_HITS.fullmatch(line) for line in message.decode("latin-1").splitlines(keepends=True)]
+    if None in found:
+        raise MalformedMessage("a line of the report is malformed")
+    return [(int(line[1]), line[2], line[3]) for line in found if line]

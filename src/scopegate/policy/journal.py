@@ -1,7 +1,7 @@
-"""Where decisions are told: one line for whoever is refused, a number for every decision.
+"""Where decisions are logged and counted: a line for each refusal, a number for every decision.
 
-A yes is a line only at level debug. No header, query or body is in any line; details come from the
-plugins, which quote claims but never a credential.
+What is allowed is a line only at level debug. No header, query or body is in any line; details come
+from the plugins, which quote claims but never a credential.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Counters(Protocol):
     """The numbers that this service keeps."""
 
     def decided(self, *, plugin_id: str, outcome: str, reason: str, seconds: float) -> None: ...
+    def cached(self, *, plugin_id: str, reason: str, count: int) -> None: ...
 
 
 _OUTCOMES = {Continue: "allow", Refusal: "deny", Redirect: "redirect", Respond: "answer"}
@@ -45,11 +46,11 @@ _SERVER_ERROR = 500
 
 
 class Journal:
-    """Tells decisions to log and metrics."""
+    """Writes decisions to log and metrics."""
 
     def __init__(self, log: Log, counters: Counters) -> None:
         self._log = log
-        self._tells_yes = log.is_enabled_for(logging.DEBUG)
+        self._logs_all = log.is_enabled_for(logging.DEBUG)
         self._counters = counters
 
     @staticmethod
@@ -77,7 +78,7 @@ class Journal:
         )
         for line in outcome.log:
             self._write(line, request, plugin_id)
-        if not (self._tells_yes or isinstance(outcome, Refusal)):
+        if not (self._logs_all or isinstance(outcome, Refusal)):
             return
         fields: dict[str, Any] = {"reason": outcome.reason, "policy": policy_id}
         if outcome.subject is not None:
@@ -92,6 +93,10 @@ class Journal:
         else:
             event = f"request {_OUTCOMES[type(outcome)]}"
             self._write(LogLine("debug", event, fields), request, plugin_id)
+
+    def cached(self, count: int, plugin_id: str, reason: str) -> None:
+        """Cached decisions were used."""
+        self._counters.cached(plugin_id=plugin_id, reason=reason, count=count)
 
     def failed(self, request: Request | None, problem: BaseException) -> None:
         """Something raised that should not have: where, without values."""

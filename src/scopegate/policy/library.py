@@ -46,7 +46,14 @@ class PreparedStep:
     step: Step
 
 
-PreparedPolicy = Sequence[PreparedStep]
+@dataclass(frozen=True, slots=True)
+class PreparedPolicy:
+    """Steps in their order, and the text of the cache profile."""
+
+    steps: Sequence[PreparedStep]
+    profile: str | None
+
+
 _Chain = tuple[str, ...]
 """The ids of a policy's plugins, in order: what its versions have in common."""
 
@@ -82,17 +89,18 @@ class PolicyLibrary:
         if not policy.steps:
             raise PolicyUnusable(f"policy {policy_id} has no steps")
         consumers = await self._consumers(policy.consumers)
-        prepared = tuple(
+        steps = tuple(
             PreparedStep(step.plugin, step.plugin_id, self._prepare(step, consumers))
             for step in policy.steps
         )
+        prepared = PreparedPolicy(steps, None if policy.profile is None else str(policy.profile))
         self._keep(policy_id, prepared)
         return prepared
 
     def _keep(self, policy_id: str, prepared: PreparedPolicy) -> None:
         """Ready from now on; requests under way hold what they were given."""
         self._ready[policy_id] = prepared
-        chain = tuple(step.plugin_id for step in prepared)
+        chain = tuple(step.plugin_id for step in prepared.steps)
         versions = self._versions.setdefault(chain, [])
         versions.append(policy_id)
         self._versions.move_to_end(chain)

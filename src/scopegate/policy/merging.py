@@ -1,8 +1,8 @@
-"""Several steps that all continue: their changes add up, a later step's word about a name wins."""
+"""Several steps that all continue: their changes add up; of two for one name the later one wins."""
 
 from __future__ import annotations
 
-from scopegate.plugins.access import Continue, Header, Lasting
+from scopegate.plugins.access import Cacheable, Continue, Header
 
 
 def merge(earlier: Continue, later: Continue) -> Continue:
@@ -19,7 +19,7 @@ def merge(earlier: Continue, later: Continue) -> Continue:
         method=later.method or earlier.method,
         drop_body=earlier.drop_body or later.drop_body,
         body_cuts=earlier.body_cuts + later.body_cuts,
-        lasting=_both(earlier.lasting, later.lasting),
+        cacheable=_both(earlier.cacheable, later.cacheable),
         reason=later.reason,
         subject=later.subject or earlier.subject,
         consumer_id=later.consumer_id or earlier.consumer_id,
@@ -27,7 +27,7 @@ def merge(earlier: Continue, later: Continue) -> Continue:
     )
 
 
-def _both(earlier: Lasting | None, later: Lasting | None) -> Lasting | None:
+def _both(earlier: Cacheable | None, later: Cacheable | None) -> Cacheable | None:
     if earlier is None or later is None:
         return None
-    return Lasting(min(earlier.until_s, later.until_s), earlier.tags + later.tags)
+    return Cacheable(min(earlier.until_s, later.until_s), earlier.tags + later.tags)

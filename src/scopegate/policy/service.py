@@ -1,38 +1,46 @@
-"""The ASGI function that Envoy's ext_authz filters ask.
+"""The ASGI function that the proxy filter asks: `POST /check` for decisions, `POST /hits` with the
+uses of cached ones (docs/check-protocol.md).
 
-One plain function, no framework: read the question, ask the steps, write the answer. Every
-exception and every timeout becomes a refusal with a reason (fail closed).
+One plain function, no framework. Every exception and every timeout becomes a refusal with a reason
+(fail closed).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from scopegate.plugins.access import (
-    Body,
-    Continue,
-    NeedBody,
-    Outcome,
-    Redirect,
-    Refusal,
-    Request,
-    Respond,
-)
-from scopegate.policy import exchange, pages
-from scopegate.policy.grants import NONE, Grants
+from scopegate.plugins.access import Body, Continue, NeedBody, Outcome, Refusal, Request
+from scopegate.policy import check_response
+from scopegate.policy.caching import Caching
+from scopegate.policy.check_request import MalformedMessage, read_check_request, read_hits
+from scopegate.policy.client_answer import render
 from scopegate.policy.journal import Journal
 from scopegate.policy.library import PolicyLibrary, PolicyUnusable, PreparedStep
 from scopegate.policy.merging import merge
 from scopegate.policy.reasons import PolicyReason
 from scopegate.policy.time_limit import within
+from scopegate.session.revocations import collect
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 UNEXPECTED = "An unexpected error occurred"
-_BODY_LIMIT_BYTES = 1 << 20  # Envoy cuts far earlier; this bounds memory if it ever does not
+MESSAGE_LIMIT_BYTES = 1 << 20
+"""The filter's own limits are far lower; this one bounds memory if it ever ignores them."""
+
+_CONTENT_TYPE = (b"content-type", check_response.CONTENT_TYPE.encode("ascii"))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided, by which step, under which cache profile."""
+
+    outcome: Outcome
+    step: PreparedStep | None = None
+    profile: str | None = None
 
 
 class PolicyService:
@@ -43,13 +51,13 @@ class PolicyService:
         library: PolicyLibrary,
         journal: Journal,
         limit_s: float,
-        grants: Grants,
+        caching: Caching,
         close: Callable[[], Awaitable[None]],
     ) -> None:
         self._library = library
         self._journal = journal
         self._limit_s = limit_s
-        self._grants = grants
+        self._caching = caching
         self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,61 +68,92 @@ class PolicyService:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = self._journal.start()
-        answer = await self._answer(started, scope, await _read_body(receive))
+        status, body = 200, b""
+        path = scope["path"] if scope["method"] == "POST" else None
+        if path == "/check":
+            body = await self._check(started, receive)
+        elif path == "/hits":
+            status = await self._count(receive)
+        else:
+            status = 404
+        length = (b"content-length", b"%d" % len(body))
         await send(
-            {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+            {"type": "http.response.start", "status": status, "headers": (_CONTENT_TYPE, length)}
         )
-        await send({"type": "http.response.body", "body": answer.body})
+        await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, started: float, scope: Scope, body: bytes | None) -> exchange.Answer:
+    async def _check(self, started: float, receive: Receive) -> bytes:
+        """The check response to a check request."""
         policy_id = ""
         request: Request | None = None
-        step: PreparedStep | None = None
+        revoked = collect()
         try:
-            if body is None:
-                raise exchange.MalformedQuestion("the body is over the limit")
-            question = exchange.read_question(scope, body)
-            policy_id, request = question.policy_id, question.request
-            step, outcome = await within(self._limit_s, self._decide(policy_id, request))
+            policy_id, request = read_check_request(await _read_body(receive))
+            decision = await within(self._limit_s, self._decide(policy_id, request))
         except PolicyUnusable as problem:
-            outcome = Refusal(
-                503, PolicyReason.POLICY_UNUSABLE, str(problem), UNEXPECTED, retry_after_s=1
-            )
+            decision = _unavailable(PolicyReason.POLICY_UNUSABLE, str(problem))
         except TimeoutError:
             detail = f"no decision within {self._limit_s:g} s"
-            outcome = Refusal(503, PolicyReason.POLICY_TIMEOUT, detail, UNEXPECTED, retry_after_s=1)
-        except Exception as problem:  # noqa: BLE001 - whatever it is, the answer is no
+            decision = _unavailable(PolicyReason.POLICY_TIMEOUT, detail)
+        except Exception as problem:  # noqa: BLE001 - whatever it is, the request is refused
             self._journal.failed(request, problem)
-            detail = f"{type(problem).__name__} while deciding"
-            outcome = Refusal(500, PolicyReason.UNEXPECTED_ERROR, detail, UNEXPECTED)
-        if isinstance(outcome, NeedBody):
-            return exchange.undecided()
+            decision = _failed(f"{type(problem).__name__} while deciding")
         try:
-            answer = render(outcome, request, self._grants)
+            response = self._response(decision, request, revoked)
         except ValueError as problem:
-            # A value that no header can carry: what was decided cannot be said, so it is a no.
+            # What was decided cannot be written into a response, so the request is refused.
             self._journal.failed(request, problem)
-            outcome = Refusal(
-                500, PolicyReason.UNEXPECTED_ERROR, "the answer cannot be written", UNEXPECTED
-            )
-            answer = render(outcome, request, self._grants)
-        self._journal.decided(started, policy_id, step, request, outcome)
-        return answer
+            decision = _failed("the response cannot be written")
+            response = self._response(decision, request, revoked)
+        self._journal.decided(started, policy_id, decision.step, request, decision.outcome)
+        return response
 
-    async def _decide(
-        self, policy_id: str, request: Request
-    ) -> tuple[PreparedStep | None, Outcome]:
+    async def _decide(self, policy_id: str, request: Request) -> Decision:
         """The first step that does not continue decides; the changes of all others add up."""
+        policy = await self._library.get(policy_id)
         allowed: Continue | None = None
         step: PreparedStep | None = None
-        for step in await self._library.get(policy_id):
+        for step in policy.steps:
             outcome = await step.step.access(request)
             if isinstance(outcome, NeedBody) and request.body_state is not Body.NOT_READ:
                 raise RuntimeError("a step asks for a body that it was given")
             if not isinstance(outcome, Continue):
-                return step, outcome
+                return Decision(outcome, step)
             allowed = outcome if allowed is None else merge(allowed, outcome)
-        return step, allowed or Continue()
+        return Decision(allowed or Continue(), step, policy.profile)
+
+    def _response(
+        self, decision: Decision, request: Request | None, revoked: Sequence[str]
+    ) -> bytes:
+        """The message that carries a decision. Raises ValueError."""
+        outcome = decision.outcome
+        match outcome:
+            case Continue():
+                profile, step = decision.profile, decision.step
+                until_s = None
+                if profile is not None and request is not None:
+                    until_s = self._caching.until_s(outcome, request)
+                return check_response.allow(
+                    outcome,
+                    revoked,
+                    profile=profile,
+                    cache_until_s=until_s,
+                    plugin_id=step.plugin_id if step else "",
+                )
+            case NeedBody():
+                return check_response.want_body(revoked)
+            case _:
+                return check_response.answer(render(outcome, request), outcome.reason, revoked)
+
+    async def _count(self, receive: Receive) -> int:
+        """Uses of cached decisions are decisions, too. The status of the answer."""
+        try:
+            hits = read_hits(await _read_body(receive))
+        except MalformedMessage:
+            return 400
+        for count, plugin_id, reason in hits:
+            self._journal.cached(count, plugin_id, reason)
+        return 200
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -127,53 +166,21 @@ class PolicyService:
                 return
 
 
-async def _read_body(receive: Receive) -> bytes | None:
-    """The question's body; None when it is over the limit."""
-    chunks: list[bytes] = []
-    size = 0
-    while True:
+def _unavailable(reason: PolicyReason, detail: str) -> Decision:
+    return Decision(Refusal(503, reason, detail, UNEXPECTED, retry_after_s=1))
+
+
+def _failed(detail: str) -> Decision:
+    return Decision(Refusal(500, PolicyReason.UNEXPECTED_ERROR, detail, UNEXPECTED))
+
+
+async def _read_body(receive: Receive) -> bytes:
+    """Raises MalformedMessage for one over the limit."""
+    body, more = b"", True
+    while more:
         message = await receive()
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size <= _BODY_LIMIT_BYTES:
-            chunks.append(chunk)
-        if not message.get("more_body"):
-            return b"".join(chunks) if size <= _BODY_LIMIT_BYTES else None
-
-
-def render(
-    outcome: Continue | Refusal | Redirect | Respond, request: Request | None, grants: Grants = NONE
-) -> exchange.Answer:
-    """The answer that carries an outcome."""
-    match outcome:
-        case Continue():
-            return exchange.let_through(outcome, grants.of(outcome, request))
-        case Redirect():
-            headers = (("location", outcome.location), *outcome.response_headers)
-            return exchange.answer_client(302, "text/plain", b"", headers)
-        case Respond():
-            return exchange.answer_client(
-                outcome.status, outcome.content_type, outcome.body, outcome.response_headers
-            )
-        case Refusal():
-            return _render_refusal(outcome, request)
-
-
-def _render_refusal(refusal: Refusal, request: Request | None) -> exchange.Answer:
-    headers = list(refusal.response_headers)
-    if refusal.location is not None:
-        return exchange.answer_client(
-            302, "text/plain", b"", (("location", refusal.location), *headers)
-        )
-    if refusal.challenge is not None:
-        headers.append(("www-authenticate", refusal.challenge))
-    if refusal.retry_after_s is not None:
-        headers.append(("retry-after", str(refusal.retry_after_s)))
-    request_id = request.request_id if request is not None else ""
-    detail = refusal.detail if refusal.show_detail else None
-    if request is not None and pages.prefers_html(request.header("accept")):
-        body = pages.page(refusal.status, refusal.message, request_id, detail)
-        headers += pages.PAGE_HEADERS
-        return exchange.answer_client(refusal.status, "text/html; charset=utf-8", body, headers)
-    body = pages.json_body(refusal.message, request_id, detail)
-    return exchange.answer_client(refusal.status, "application/json; charset=utf-8", body, headers)
+        body += message.get("body", b"")
+        if len(body) > MESSAGE_LIMIT_BYTES:
+            raise MalformedMessage("the message is over the limit")
+        more = message.get("more_body", False)
+    return body

@@ -27,7 +27,7 @@ _TAG_DIGITS = 32
 
 
 class EndedSessions:
-    """Fails closed: every method raises SharedStateUnavailable, and then there is no yes.
+    """Fails closed: every method raises SharedStateUnavailable, and then nothing is allowed.
 
     How long something is remembered rests on the session alone: another configuration that takes
     the same cookie may have longer clocks than the one that ended it.
@@ -56,11 +56,11 @@ class EndedSessions:
         await self._publish(_tag(_generation_key(session)))
 
     async def _publish(self, tag: str) -> None:
-        """Once, when the state knows it: whoever is asked from then on says no.
+        """Once, when the state knows it: whoever is asked from then on refuses.
 
         Who uses an old cookie over and over must not fill the file of revocations: a full one
-        begins anew, and then everybody's yes is forgotten. What was published stays so: it can be
-        remembered (ADR 37).
+        begins anew, and that empties all caches. What was published stays so: it can be remembered
+        (ADR 37).
         """
         if self._remembered is not None and self._remembered.get((self, tag)):
             return

@@ -1,8 +1,8 @@
-"""What is over, told to those who remember a yes: a file that the proxy reads once a second.
+"""Revocations for those who cache decisions: a file that the proxy reads once a second.
 
 The first line names the epoch, each further one a tag, in the order of time. A file that is begun
-anew has another epoch, and whoever reads it forgets everything. It lies in memory where it can, so
-that no disk holds up the proxy. Read by `envoy/remember.lua`; docs/adr/0035.
+anew has another epoch, and whoever reads it empties its cache. It lies in memory where it can, so
+that no disk holds up the proxy. Read by the proxy filter (`proxy_filter/`); docs/adr/0035.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class RevocationFile:
                 os.ftruncate(handle, 0)
                 text = _epoch(self._random_bytes) + text
             elif os.pread(handle, 1, there.st_size - 1) != b"\n":
-                text = b"\n" + text  # whoever wrote before was killed within his line
+                text = b"\n" + text  # whoever wrote before was killed within a line
             _write(handle, text)
         finally:
             os.close(handle)

@@ -15,12 +15,11 @@ from scopegate.ir.gateway import (
     Gateway,
     Listener,
     PathMatch,
-    PolicyNames,
     Route,
     RouteMatch,
 )
 from support.envoy_process import RunningEnvoy, running_envoy
-from support.policy_double import PolicyDouble, Verdict, running_policy
+from support.policy_double import PolicyDouble, allow, running_policy
 from support.ports import free_port
 from support.raw_http import RawConnection, Reply, ask
 from support.upstream import Upstream, running_upstream
@@ -60,18 +59,13 @@ class Node:
         return self.route(path, policy_id=POLICY_ID, **fields)
 
     async def serve(self, *routes: Route, **fields) -> None:
-        """Publish these routes; tells Envoy and the doubles to forget what was before.
-
-        Fields of PolicyNames are the gateway's names.
-        """
+        """Publish these routes; Envoy and the doubles forget what was before."""
         defaults = {"listeners": (self.listener,), "clusters": (self.cluster,)}
-        named = {name: fields.pop(name) for name in PolicyNames.__slots__ if name in fields}
-        defaults["names"] = PolicyNames(**named)
         await self.envoy.must_publish(Gateway(routes=routes, **{**defaults, **fields}))
         self.forget()
 
     def forget(self) -> None:
-        self.policy.decide = lambda asked: Verdict()
+        self.policy.decide = lambda asked: allow()
         self.policy.asked.clear()
         self.upstream.received.clear()
         self.upstream.response_headers = []

@@ -6,7 +6,7 @@ import pytest
 
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import Refuse
-from support.policy_double import Verdict
+from support.policy_double import answer
 from support.raw_http import Reply
 
 from .conftest import Node
@@ -52,7 +52,7 @@ async def test_refusals_tell_it_too(node: Node):
         node.protected("/protected", **KNOWN),
         node.route("/answered", action=Refuse(503, "r", "m"), **KNOWN),
     )
-    node.policy.decide = lambda asked: Verdict(401, [], b"no")
+    node.policy.decide = lambda asked: answer(401, [], b"no")
     for path, status in (("/protected", 401), ("/answered", 503)):
         reply = await node.ask(path, headers=ASKS)
         assert (reply.status, told(reply)) == (status, TOLD)

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from scopegate.ir.gateway import Cluster, HttpsOnly, Refuse
-from support.policy_double import UNDECIDED, Verdict
+from support.policy_double import Verdict, answer
+from support.policy_double import message as check_response
 from support.ports import free_port
 from support.raw_http import RawConnection, Reply
 
@@ -98,11 +99,14 @@ async def test_every_error_has_every_format(node: Node, accept: str, kind: str):
         node.route("/https", https_only=HttpsOnly(426)),
         node.route("/moved", https_only=HttpsOnly(301)),
         node.route("/grpc", grpc_only=True),
-        node.protected("/undecided"),
+        node.route("/undecided", policy_id="no id of a policy"),
         node.protected("/broken"),
+        node.protected("/unavailable"),
         clusters=(node.cluster, dead, lost),
     )
-    node.policy.decide = lambda asked: Verdict(500, []) if "broken" in asked.target else UNDECIDED
+    node.policy.decide = lambda asked: (
+        check_response("verdict maybe") if "broken" in asked.target else Verdict(b"", 500)
+    )
 
     async def said(target: str, **more) -> tuple[int, str]:
         headers = [("Accept", accept), *more.pop("headers", [])]
@@ -122,7 +126,8 @@ async def test_every_error_has_every_format(node: Node, accept: str, kind: str):
     assert await said("/https") == (426, "Please use HTTPS protocol")
     assert await said("/grpc") == (426, "Please use HTTP2 protocol")
     assert await said("/undecided") == (503, unexpected)
-    assert await said("/broken") == (503, unexpected)
+    assert await said("/broken") == (500, unexpected)
+    assert await said("/unavailable") == (503, unexpected)
     assert await said("/a%2fb") == (400, bad)
     assert await said("/", host="a..b") == (400, bad)
     assert await said("/", host=None) == (400, bad)
@@ -136,7 +141,7 @@ async def test_every_error_has_every_format(node: Node, accept: str, kind: str):
 
 async def test_the_policy_services_own_words_stay(node: Node):
     await node.serve(node.protected("/"))
-    node.policy.decide = lambda asked: Verdict(403, [("content-type", "text/x")], b"<no>")
+    node.policy.decide = lambda asked: answer(403, [("content-type", "text/x")], b"<no>")
     reply = await node.ask("/", headers=[("Accept", "text/html")])
     assert (reply.status, reply.one("content-type"), reply.body) == (403, "text/x", b"<no>")
 

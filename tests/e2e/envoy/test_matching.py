@@ -251,7 +251,7 @@ async def test_https_only_routes_answer_plain_text_without_asking(node: Node, se
     assert node.policy.asked == []
     connection = await RawConnection.open(secure.port, ssl=trusting())
     assert (await connection.ask("/moved/x")).status == 200
-    assert node.policy.asked[-1].one("x-scopegate-scheme") == "https"
+    assert node.policy.asked[-1].facts["scheme"] == "https"
     assert node.upstream.last.one("x-forwarded-proto") == "https"
     connection.close()
 
@@ -286,7 +286,7 @@ async def test_http2_with_prior_knowledge_and_over_tls(node: Node, secure: Liste
         asked = node.policy.asked[-1]
         assert asked.one("cookie") == "a=1; b=2"
         # the scheme is that of the listener, whatever the client says
-        assert asked.one("x-scopegate-scheme") == ("https" if tls else "http")
+        assert asked.facts["scheme"] == ("https" if tls else "http")
         connection.close()
 
 

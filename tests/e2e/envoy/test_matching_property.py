@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from scopegate.compile.gateway import CompileSettings, compile_gateway
 from scopegate.ir.gateway import Gateway, Listener, TlsIdentity
 from scopegate.ir.matching import RequestHead, first_match
-from scopegate.ir.policy_dialogue import ROUTE
 from scopegate.ir.route_label import read_label
 from support import entities
 from support.certificates import Pki
@@ -136,7 +135,7 @@ class Harness:
         if reply.status == 404:
             return None
         assert reply.status == 200, (head, reply)
-        return read_label(self.node.policy.asked[-1].one(ROUTE) or "").route_id
+        return read_label(self.node.policy.asked[-1].facts["route"]).route_id
 
     async def compare(self, described: list[dict], asked: list[RequestHead]) -> None:
         gateway = self.gateway(described)

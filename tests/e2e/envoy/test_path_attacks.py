@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from scopegate.compile.arriving_paths import arriving_regex
 from scopegate.ir.gateway import PathMatch, RouteMatch
-from support.policy_double import Verdict
+from support.policy_double import answer
 
 from .conftest import Node
 
@@ -99,7 +99,7 @@ async def fence(node: Node, request: pytest.FixtureRequest) -> Fence:
         escaped_slashes=choice,
         path_parameters=choice,
     )
-    node.policy.decide = lambda asked: Verdict(403)
+    node.policy.decide = lambda asked: answer(403)
     return Fence(node, choice)
 
 
@@ -286,7 +286,7 @@ async def test_no_spelling_leaves_the_base_path_of_a_stripped_prefix(node: Node)
         escaped_slashes="keep",
         path_parameters="keep",
     )
-    node.policy.decide = lambda asked: Verdict(403)
+    node.policy.decide = lambda asked: answer(403)
     dice = random.Random(23)
     rests = ["".join(dice.choice(PIECES) for _ in range(dice.randint(1, 6))) for _ in range(400)]
     went_on = 0

@@ -17,7 +17,6 @@ from scopegate.ir.gateway import (
     Gateway,
     Listener,
     PathMatch,
-    PolicyNames,
     Route,
     RouteMatch,
 )
@@ -64,7 +63,6 @@ async def test_killed_workers_cost_no_request(listening: socket.socket):
                     policy_id="0" * 32,
                 ),
             ),
-            names=PolicyNames(upstream_headers=frozenset({"x-worker"})),
         )
         await envoy.must_publish(gateway)
         statuses: list[int] = []

@@ -10,7 +10,6 @@ from urllib.parse import unquote
 import pytest
 import pytest_asyncio
 
-from scopegate.ir import policy_dialogue
 from scopegate.ir.gateway import Listener, Route, TlsIdentity
 from scopegate.ir.route_label import read_label
 from support import router_cases
@@ -74,7 +73,7 @@ async def test_router_case(case: dict, node: Node, listeners: tuple[Listener, Li
         return
     assert reply.status in (200, 503), reply
     if "route_id" in expected:
-        label = read_label(node.policy.asked[-1].one(policy_dialogue.ROUTE) or "")
+        label = read_label(node.policy.asked[-1].facts["route"])
         assert label.route_id == expected["route_id"]
     if expected.get("service?") == "falsy":
         assert json.loads(reply.body)["message"] == "no Service found with those values"

@@ -5,6 +5,7 @@ Source: contract openid-connect.md §2 (hide_credentials), §8 (headers), §22 p
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 from base64 import b64decode
@@ -352,7 +353,7 @@ async def test_over_http2_it_is_no_different(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("target", "method"),
-    [("/hidden", "get"), ("/hidden", "Post"), ("/hidden", "FOO"), ("/hidden?\u00e9=1", "GET")],
+    [("/hidden", "get"), ("/hidden", "Post"), ("/hidden?\u00e9=1", "GET")],
 )
 async def test_over_http2_a_good_token_carries_nothing_that_cannot_be_decided_about(
     world: World, target: str, method: str
@@ -372,5 +373,9 @@ async def test_over_http2_a_good_token_carries_nothing_that_cannot_be_decided_ab
         assert said["reason"] == "request_unreadable"
         assert said["request_id"] == reply.headers["x-kong-request-id"]
     connection.close()
-    told = [line for line in world.gateway.log_lines() if "cannot be read" in line["event"]]
-    assert {line["reason"] for line in told} == {"request_unreadable"}
+    expected = f"a request is refused: request_unreadable, request_id {said['request_id']}"
+    for _ in range(50):
+        if expected in [line["event"] for line in world.gateway.log_lines()]:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"not in the log: {expected}")

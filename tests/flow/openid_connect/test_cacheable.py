@@ -1,16 +1,16 @@
-"""Dialogues: for how long a yes is good, so that Envoy may give it again."""
+"""Dialogues: for how long a decision may be cached."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from scopegate.plugins.access import Lasting
+from scopegate.plugins.access import Cacheable
 from scopegate_demo.idp import TokenEdit
 from support.plugin_dialogue import SCRIPT, Answer, World, allowed, set_cookies
 
 
-def lasting(answer: Answer) -> Lasting | None:
-    return allowed(answer).lasting
+def cacheable(answer: Answer) -> Cacheable | None:
+    return allowed(answer).cacheable
 
 
 async def bearer(world: World, edit: TokenEdit | None = None, **config: Any) -> Answer:
@@ -20,45 +20,45 @@ async def bearer(world: World, edit: TokenEdit | None = None, **config: Any) -> 
 
 
 async def test_a_token_is_good_until_it_ends(world: World) -> None:
-    found = lasting(await bearer(world))
-    assert found == Lasting(world.clock() + world.idp.lifetimes.access_token_s)
+    found = cacheable(await bearer(world))
+    assert found == Cacheable(world.clock() + world.idp.lifetimes.access_token_s)
 
 
 async def test_the_leeway_is_for_clocks_and_not_for_us(world: World) -> None:
-    found = lasting(await bearer(world, leeway=100))
-    assert found == Lasting(world.clock() + world.idp.lifetimes.access_token_s)
+    found = cacheable(await bearer(world, leeway=100))
+    assert found == Cacheable(world.clock() + world.idp.lifetimes.access_token_s)
 
 
 async def test_a_token_that_never_ends_is_asked_about(world: World) -> None:
     edit = TokenEdit(without=["exp"])
-    assert lasting(await bearer(world, edit, verify_claims=False)) is None
+    assert cacheable(await bearer(world, edit, verify_claims=False)) is None
 
 
 async def test_max_age_ends_it_before(world: World) -> None:
     edit = TokenEdit(set={"auth_time": int(world.clock()) - 50})
-    assert lasting(await bearer(world, edit, max_age=60)) == Lasting(int(world.clock()) + 10)
+    assert cacheable(await bearer(world, edit, max_age=60)) == Cacheable(int(world.clock()) + 10)
 
 
-async def test_a_session_that_a_token_begins_is_told_once(world: World) -> None:
+async def test_a_session_that_a_token_begins_is_sent_once(world: World) -> None:
     visitor = world.visitor(await world.plugin(auth_methods=["bearer", "session"]))
     token = world.idp.access_token("Blog_with_scope")
     answer = await visitor.send("GET", "/", SCRIPT | {"authorization": f"Bearer {token}"})
     assert set_cookies(answer)
-    assert lasting(answer) is not None
+    assert cacheable(answer) is not None
     visitor = world.visitor(
         await world.plugin(
             auth_methods=["bearer", "session"], upstream_session_id_header="x-session"
         )
     )
     answer = await visitor.send("GET", "/", SCRIPT | {"authorization": f"Bearer {token}"})
-    assert lasting(answer) is None
+    assert cacheable(answer) is None
 
 
-async def test_a_login_is_not_lasting_but_its_session_is(world: World) -> None:
+async def test_a_login_is_not_cacheable_but_its_session_is(world: World) -> None:
     world.idp.lifetimes.access_token_s = 10 * 86400
     visitor = world.visitor(await world.plugin(login_action="upstream"))
-    assert lasting(await visitor.log_in()) is None
-    found = lasting(await visitor.get("/oidc"))
+    assert cacheable(await visitor.log_in()) is None
+    found = cacheable(await visitor.get("/oidc"))
     assert found is not None
     # The use is to be written down after a minute.
     assert found.until_s == world.clock() + 60
@@ -76,10 +76,10 @@ async def test_who_does_not_take_the_touched_cookie_has_until_the_former_one_end
     before = visitor.copy()
     for answer in (await visitor.get("/oidc"), await before.get("/oidc")):
         assert set_cookies(answer)
-        found = lasting(answer)
+        found = cacheable(answer)
         assert found is not None
         assert found.until_s == began_s + 900
-    found = lasting(await visitor.get("/oidc"))
+    found = cacheable(await visitor.get("/oidc"))
     assert found is not None
     assert found.until_s == began_s + 120
 
@@ -92,7 +92,7 @@ async def test_a_session_whose_cookie_is_renewed_is_asked_about(world: World) ->
     before = visitor.copy()
     for answer in (await visitor.get("/oidc"), await before.get("/oidc")):
         assert set_cookies(answer)
-        assert lasting(answer) is None
+        assert cacheable(answer) is None
 
 
 async def test_a_session_whose_token_was_refreshed_just_now_is_asked_about(world: World) -> None:
@@ -103,7 +103,7 @@ async def test_a_session_whose_token_was_refreshed_just_now_is_asked_about(world
         world.clock.advance(advance_s)
         answer = await visitor.get("/oidc")
         assert set_cookies(answer)
-        assert lasting(answer) is None
+        assert cacheable(answer) is None
 
 
 async def test_a_session_lasts_no_longer_than_its_token(world: World) -> None:
@@ -111,16 +111,16 @@ async def test_a_session_lasts_no_longer_than_its_token(world: World) -> None:
     visitor = world.visitor(await world.plugin(leeway=5))
     await visitor.log_in()
     began_s = world.clock()
-    found = lasting(await visitor.get("/oidc"))
+    found = cacheable(await visitor.get("/oidc"))
     assert found is not None
     assert found.until_s == began_s + 40
 
 
-async def test_a_logout_publishes_what_the_yes_was_tagged_with(world: World) -> None:
+async def test_a_logout_publishes_a_tag_of_the_decision(world: World) -> None:
     world.idp.lifetimes.access_token_s = 10 * 86400
     visitor = world.visitor(await world.plugin(logout_uri_suffix="/logout"))
     await visitor.log_in()
-    found = lasting(await visitor.get("/oidc"))
+    found = cacheable(await visitor.get("/oidc"))
     assert found is not None
     world.revocations.published.clear()
     await visitor.post("/logout", {})
@@ -131,14 +131,14 @@ async def test_a_renewal_publishes_the_generation_before(world: World) -> None:
     world.idp.lifetimes.access_token_s = 10 * 86400
     visitor = world.visitor(await world.plugin(session_idling_timeout=0))
     await visitor.log_in()
-    first = lasting(await visitor.get("/oidc"))
+    first = cacheable(await visitor.get("/oidc"))
     assert first is not None
     world.clock.advance(2700)
     world.revocations.published.clear()
     await visitor.get("/oidc")
     assert set(world.revocations.published) == set(first.tags) & set(world.revocations.published)
     assert len(world.revocations.published) == 1
-    second = lasting(await visitor.get("/oidc"))
+    second = cacheable(await visitor.get("/oidc"))
     assert second is not None
     assert set(second.tags).isdisjoint(world.revocations.published)
 
@@ -155,12 +155,12 @@ async def test_a_superseded_cookie_lasts_no_longer_than_its_grace(world: World) 
     assert set_cookies(await visitor.get("/oidc")), "renewed"
     ends_at_s = world.clock() + 10
     world.clock.advance(3)
-    found = lasting(await before.get("/oidc"))
+    found = cacheable(await before.get("/oidc"))
     assert found is not None
     assert found.until_s == ends_at_s
 
 
-async def test_who_is_let_in_as_nobody_is_asked_about(world: World) -> None:
+async def test_who_is_let_in_without_a_credential_is_asked_about(world: World) -> None:
     plugin = await world.plugin(run_on_preflight=False)
     answer = await world.visitor(plugin).send("OPTIONS", "/", SCRIPT)
-    assert lasting(answer) is None
+    assert cacheable(answer) is None

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 
 from scopegate.plugins.access import Refusal, Request
-from scopegate.policy.service import render
+from scopegate.policy.client_answer import render
 from scopegate_demo.idp import DemoIdp, Fault, Signature
 from support.login import Callback
 from support.plugin_dialogue import (

@@ -199,12 +199,13 @@ def test_check_ticks_everything_off_and_leaves_no_trace(
     said = call("check", **listen)
     assert said.returncode == 0, said.stdout
     lines = said.stdout.splitlines()
-    assert [line[0] for line in lines] == ["✓"] * 11
+    assert [line[0] for line in lines] == ["✓"] * 12
     assert lines[0] == (
         "✓ settings: right (from SCOPEGATE_ADMIN_LISTEN, SCOPEGATE_PROXY_LISTEN,"
         " SCOPEGATE_STATUS_LISTEN, default)"
     )
-    assert lines[-1].startswith("✓ envoy: version ")
+    assert lines[-2].startswith("✓ envoy: version ")
+    assert lines[-1].endswith("fits this release, and Envoy loads it")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -8,7 +8,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 from google.rpc.status_pb2 import Status
 
 from scopegate.envoy.ads_stream import AdsStream
-from scopegate.envoy.resources import CLUSTERS, EXTENSIONS, ROUTES, Resource, ResourceSet
+from scopegate.envoy.resources import CLUSTERS, ROUTES, Resource, ResourceSet
 
 
 def clusters(**ports: int) -> ResourceSet:
@@ -154,14 +154,6 @@ def test_after_a_no_all_of_the_response_is_sent_again():
     assert sent(back) == ({"a", "b"}, set())
     answer(stream, back)
     assert stream.accepted(CLUSTERS, good)
-
-
-def test_what_an_envoy_says_of_its_filters_is_not_believed():
-    """It names the version before, also of one that it took with others that it refused."""
-    stream = AdsStream()
-    filters = {"f": Resource.of(RouteConfiguration(name="f"))}
-    subscribe(stream, EXTENSIONS, "f", f=filters["f"].version)
-    assert sent(stream.response(EXTENSIONS, filters)) == ({"f"}, set())
 
 
 def test_what_is_good_and_came_with_what_was_refused_is_offered_again():

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from scopegate.envoy.arrival import STRIPPED_HEADERS
 from scopegate.plugins.openid_connect.headers import IDENTITY_HEADERS
+from support.stripped_headers import STRIPPED_HEADERS
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from scopegate.ir.policy import Step
 from scopegate.plugins.access import Continue, Redirect, Refusal, Respond
 from scopegate.plugins.openid_connect.arguments import Arguments
-from scopegate.policy.exchange import Answer, Question
+from scopegate.policy.client_answer import ClientAnswer
 from support.plugin_requests import plugin_request
 
 SECRET = "veryS3cret"
@@ -20,12 +20,11 @@ REQUEST = plugin_request(query=f"code={SECRET}", headers=HEADERS, body=SECRET.en
     [
         REQUEST,
         Arguments(REQUEST),
-        Question("p", REQUEST),
+        ClientAnswer(200, HEADERS, SECRET.encode()),
         Continue(set_headers=HEADERS, response_headers=HEADERS, query=f"t={SECRET}"),
         Refusal(403, "r", "d", "m", response_headers=HEADERS),
         Redirect(f"/#access_token={SECRET}", "r", HEADERS),
         Respond(200, "text/plain", SECRET.encode(), "r", HEADERS),
-        Answer(200, tuple((n.encode(), v.encode()) for n, v in HEADERS), SECRET.encode()),
         Step("openid-connect", "id", {"client_secret": [SECRET]}, {"k": SECRET}),
     ],
     ids=lambda shown: type(shown).__name__,

@@ -57,7 +57,7 @@ class Shelf:
         return content_id(content)
 
     async def step(self, policy_id: str) -> Prepared:
-        [prepared] = await self.library.get(policy_id)
+        [prepared] = (await self.library.get(policy_id)).steps
         assert isinstance(prepared.step, Prepared)
         return prepared.step
 

@@ -90,6 +90,17 @@ def test_calls_to_the_idp_and_pushes_are_counted() -> None:
     assert seen["scopegate_config_push_seconds_count", ()] == 1
 
 
+def test_cached_decisions_are_decisions_that_took_no_time() -> None:
+    metrics = Metrics()
+    metrics.decided(plugin_id="p", outcome="allow", reason="allowed", seconds=0.01)
+    metrics.cached(plugin_id="p", reason="allowed", count=41)
+    metrics.cached(plugin_id="q", reason="anonymous", count=2)
+    seen = values(metrics.in_this_process())
+    assert seen["scopegate_decisions_total", ("allow", "p", "allowed")] == 42
+    assert seen["scopegate_decisions_total", ("allow", "q", "anonymous")] == 2
+    assert seen["scopegate_decision_seconds_count", ("allow",)] == 1
+
+
 def test_the_number_of_series_is_bounded() -> None:
     metrics = Metrics()
     many = module._MAX_ENDPOINTS + 50

@@ -22,7 +22,6 @@ from scopegate.admin.application import create_admin_app
 from scopegate.admin.node import NodeInfo
 from scopegate.app.certificates import pair_of
 from scopegate.app.control.endpoints import facts_app, status_app
-from scopegate.app.control.handed_out_names import HandedOutNames
 from scopegate.app.control.issuer_book import IssuerBook
 from scopegate.app.control.last_good import LastGood
 from scopegate.app.control.policy_files import PolicyFiles
@@ -39,7 +38,7 @@ from scopegate.app.settings.values import ListenAddress
 from scopegate.compile.gateway import CompileSettings, compile_gateway
 from scopegate.entities.kinds import completion, entity_schemas
 from scopegate.envoy.ads import AdsServer
-from scopegate.envoy.settings import EnvoySettings
+from scopegate.envoy.settings import EnvoySettings, TrustedPeers
 from scopegate.ir.gateway import Listener, TlsIdentity
 from scopegate.oidc.discovery import fetch_issuer
 from scopegate.plugins.registry import PLUGIN_TYPES, PLUGINS
@@ -67,10 +66,9 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
     # Envoy may answer before the publisher is there; then nothing has been handed out yet.
     publisher: Publisher | None = None
     last_good = LastGood(prefix.last_good)
-    inherited = last_good.load()
     ads = AdsServer(
         admin_socket=prefix.envoy_admin_socket,
-        last_good=inherited[0] if inherited else None,
+        last_good=last_good.load(),
         on_outcome=lambda outcome: publisher.note(outcome) if publisher else None,
     )
     issuers = IssuerBook(
@@ -82,7 +80,6 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
     compile_settings = CompileSettings(
         listeners=_listeners(handover),
         escaped_slashes="keep" if settings.path_escaped_slashes == "keep" else "refuse",
-        remembers=settings.replay_limit_s > 0,
         path_parameters="keep" if settings.path_parameters == "keep" else "refuse",
     )
     publisher = Publisher(
@@ -93,7 +90,6 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
             snapshot, facts, compile_settings, PLUGINS, memo
         ),
         files=PolicyFiles(prefix.policies, time.time),
-        names=HandedOutNames(prefix.handed_out_names, inherited[1] if inherited else None),
         last_good=last_good,
         ads=ads,
         envoy=_envoy_settings(settings),
@@ -161,20 +157,26 @@ def _listeners(handover: Handover) -> tuple[Listener, ...]:
             address=address.host,
             port=address.port,
             tls=tls if address.ssl else None,
+            proxy_protocol=address.proxy_protocol,
         )
         for address in handover.settings.proxy_listen
     )
 
 
 def _envoy_settings(settings: Settings) -> EnvoySettings:
-    log_path = settings.proxy_access_log
+    log_path, prefix = settings.proxy_access_log, Prefix(settings.prefix)
+    trusted = TrustedPeers(
+        settings.trusted_ips, settings.real_ip_header, settings.real_ip_recursive
+    )
     return EnvoySettings(
         server_name=f"scopegate/{scopegate.__version__}",
         ca_bundle_path=str(trusted_bundle(settings.lua_ssl_trusted_certificate)),
-        revocations_path=str(Prefix(settings.prefix).revocations),
+        policy_socket=str(prefix.policy_socket),
+        revocations_path=str(prefix.revocations),
         debug_header=settings.allow_debug_header,
         headers_limit_kib=settings.request_headers_limit_kib,
         headers_limit_count=settings.request_headers_limit_count,
+        trusted_peers=trusted if trusted.ranges else None,
         access_log_path=str(log_path) if log_path is not None else None,
     )
 

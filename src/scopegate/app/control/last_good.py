@@ -10,7 +10,6 @@ from pathlib import Path
 
 from scopegate.app.private_files import write_private
 from scopegate.envoy.resources import Resources
-from scopegate.ir.gateway import PolicyNames
 from scopegate.telemetry.logging import logger
 
 
@@ -19,31 +18,28 @@ class LastGood:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._kept: tuple[Resources, PolicyNames] | None = None
+        self._kept: Resources | None = None
 
-    def load(self) -> tuple[Resources, PolicyNames] | None:
-        """What an earlier control left here, and the names of its policies; None when nothing was
-        refused then.
-        """
+    def load(self) -> Resources | None:
+        """What an earlier control left here; None when nothing was refused then."""
         try:
-            resources, names = Resources.from_bytes(self._path.read_bytes())
-            self._kept = resources, PolicyNames.from_json(names.encode())
+            self._kept = Resources.from_bytes(self._path.read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as problem:
             logger().warning("last good configuration not read", detail=str(problem))
         return self._kept
 
-    def keep(self, resources: Resources, names: PolicyNames) -> None:
+    def keep(self, resources: Resources) -> None:
         """Write it, whole or not at all; what is here already is not written again."""
-        if self._kept is not None and self._kept[0] is resources:
+        if self._kept is resources:
             return
         try:
-            write_private(self._path, resources.to_bytes(names.to_json().decode()))
+            write_private(self._path, resources.to_bytes())
         except OSError as problem:
             logger().warning("last good configuration not written", detail=str(problem))
         else:
-            self._kept = resources, names
+            self._kept = resources
 
     def forget(self) -> None:
         """The proxy has what it is to have. A damaged file goes, too."""

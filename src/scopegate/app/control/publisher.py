@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 from scopegate.admin.node import PublishResult
 from scopegate.app.control.config_refusal import ProxyRefusal, explain
-from scopegate.app.control.handed_out_names import HandedOutNames
 from scopegate.app.control.issuer_book import IssuerBook
 from scopegate.app.control.last_good import LastGood
 from scopegate.app.control.policy_files import PolicyFiles
@@ -23,16 +22,10 @@ from scopegate.app.reasons import ControlFinding
 from scopegate.compile.gateway import Compiled, CompileMemo
 from scopegate.entities.finding import Finding
 from scopegate.entities.snapshot import Snapshot
-from scopegate.envoy.ads import AdsServer, PublishOutcome, Transition
-from scopegate.envoy.resources import (
-    ResourceMemo,
-    Resources,
-    ResourceSet,
-    filter_resources,
-    gateway_resources,
-)
+from scopegate.envoy.ads import AdsServer, PublishOutcome
+from scopegate.envoy.resources import ResourceMemo, Resources, gateway_resources
 from scopegate.envoy.settings import EnvoySettings
-from scopegate.ir.gateway import Gateway, PolicyNames
+from scopegate.ir.gateway import Gateway
 from scopegate.plugins.built import BuiltPlugin, issuer_requests
 from scopegate.store.protocol import Store, StoreUnavailable
 from scopegate.telemetry.logging import logger
@@ -78,7 +71,6 @@ class Publisher:
         plugins: Sequence[BuiltPlugin],
         compile_: Compile,
         files: PolicyFiles,
-        names: HandedOutNames,
         last_good: LastGood,
         ads: AdsServer,
         envoy: EnvoySettings,
@@ -89,7 +81,6 @@ class Publisher:
         self._plugins = plugins
         self._compile = compile_
         self._files = files
-        self._names = names
         self._last_good = last_good
         self._ads = ads
         self._envoy = envoy
@@ -176,11 +167,9 @@ class Publisher:
             # Beside the event loop, which answers other writes meanwhile; one round at a time.
             compiled = await asyncio.to_thread(self._compile, snapshot, facts, compiling)
             used = self._files.write(compiled.gateway)
-            names = compiled.gateway.names
             resources = await asyncio.to_thread(
                 gateway_resources, compiled.gateway, self._envoy, telling
             )
-            transition = await self._transition(names, resources)
         except (StoreUnavailable, OSError) as problem:
             logger().error("configuration not published", detail=str(problem))
             self._try_again_soon()
@@ -194,7 +183,7 @@ class Publisher:
         self._fault = None
         self._tell_findings(compiled.findings)
         self._sent = _Published(compiled.gateway, resources, began_s, changes)
-        outcome = await self._ads.publish(resources, PUSH_LIMIT_S, transition)
+        outcome = await self._ads.publish(resources, PUSH_LIMIT_S)
         self._metrics.config_pushed(outcome=outcome.status, seconds=time.perf_counter() - began_s)
         if outcome.status == "pending":
             logger().warning("configuration is not live yet", why=outcome.detail)
@@ -203,29 +192,6 @@ class Publisher:
         if outcome.status == "rejected" and self._refusal is not None:
             return PublishResult("rejected", str(self._refusal))
         return PublishResult(outcome.status, outcome.detail or None)
-
-    async def _transition(self, names: PolicyNames, resources: Resources) -> Transition:
-        """From the filters for all routes that an Envoy may have to those for these names."""
-
-        async def filters(for_: PolicyNames) -> ResourceSet:
-            if for_ == names:
-                return resources.extensions
-            return await asyncio.to_thread(filter_resources, for_, self._envoy)
-
-        def on_routes() -> None:
-            try:
-                self._names.add(names)
-            except OSError:
-                self._try_again_soon()
-                raise
-
-        # An earlier roll-out goes on meanwhile, and may hand routes out.
-        while True:
-            known = self._names.known
-            before = await filters(known)
-            between = before if known | names == known else await filters(known | names)
-            if known == self._names.known:
-                return Transition(before, between, on_routes)
 
     def _try_again_soon(self) -> None:
         """The same once more; one timer, however many rounds fail meanwhile."""
@@ -261,7 +227,6 @@ class Publisher:
             took_ms=round((time.perf_counter() - sent.began_s) * 1000),
         )
         self._good, self._refusal, self._serves = sent, None, True
-        self._names.settle(sent.gateway.names)
         self._last_good.forget()
 
     def _note_refusal(self, outcome: PublishOutcome, sent: _Published) -> None:
@@ -281,7 +246,7 @@ class Publisher:
             self._serves = False
             self._try_again_soon()
         elif good is not None:
-            self._last_good.keep(good.resources, good.gateway.names)
+            self._last_good.keep(good.resources)
 
     def _tell_findings(self, findings: tuple[Finding, ...]) -> None:
         """New findings are log lines: once, not at every change."""

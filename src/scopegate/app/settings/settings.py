@@ -17,7 +17,7 @@ from typing import Any
 from scopegate.app.cannot_start import SettingsError
 from scopegate.app.settings.kong_only import why_missing
 from scopegate.app.settings.table import BY_NAME, SETTINGS, Surroundings
-from scopegate.app.settings.values import ListenAddress
+from scopegate.app.settings.values import PROXY_PROTOCOL, ListenAddress
 
 ENVIRONMENT_PREFIX = "SCOPEGATE_"
 CONF_PLACES = (Path("scopegate.conf"), Path("/etc/scopegate/scopegate.conf"))
@@ -36,6 +36,8 @@ class Given:
 class Settings:
     """All settings, checked. Fields are named as in `table.py`; paths are absolute.
 
+    trusted_ips                  CIDR ranges
+    real_ip_header               lower case
     admin_gui_url                origins: scheme, host and port
     proxy_access_log             None: no access log
     ssl_cert, ssl_cert_key       None, both: the made-up pair in the prefix
@@ -49,6 +51,9 @@ class Settings:
     replay_limit_s: float
     drain_timeout_s: float
     proxy_listen: tuple[ListenAddress, ...]
+    trusted_ips: tuple[str, ...]
+    real_ip_header: str
+    real_ip_recursive: bool
     proxy_workers: int
     path_escaped_slashes: str
     path_parameters: str
@@ -129,12 +134,19 @@ def settings_from(
 
 def warnings(settings: Settings) -> tuple[str, ...]:
     """What is allowed and unsafe, one line each."""
-    return tuple(
+    reachable = (
         f"admin_listen: {address} can be reached from other machines, and whoever reaches the Admin"
         " API rules this gateway; use 127.0.0.1, or see that only operators can connect"
         for address in settings.admin_listen
         if not address.is_loopback
     )
+    everybody = (
+        f"trusted_ips: {each} is everybody, so that every client can claim any address, scheme and"
+        " host; name the addresses of your load balancers"
+        for each in settings.trusted_ips
+        if each.endswith("/0")
+    )
+    return (*reachable, *everybody)
 
 
 def _conf_path(conf: Path | None, folder: Path) -> Path | None:
@@ -204,6 +216,7 @@ def _disagreements(settings: Settings) -> Iterator[str]:
         if settings.ssl_cert is None:
             there, missing = missing, there
         yield f"{settings.given[there].where}: {there} needs {missing} beside it; set both"
+    yield from _proxy_protocol_disagreements(settings)
     taken: dict[int, list[tuple[str, ListenAddress]]] = {}
     for name, addresses in (
         ("proxy_listen", settings.proxy_listen),
@@ -218,6 +231,22 @@ def _disagreements(settings: Settings) -> Iterator[str]:
                         f" {address.port}; give one of them another"
                     )
             taken[address.port].append((name, address))
+
+
+def _proxy_protocol_disagreements(settings: Settings) -> Iterator[str]:
+    flagged = [address for address in settings.proxy_listen if address.proxy_protocol]
+    if flagged and not settings.trusted_ips:
+        yield (
+            f"{settings.given['proxy_listen'].where}: proxy_listen has {PROXY_PROTOCOL} on"
+            f" {flagged[0]}, where only trusted_ips may connect; set trusted_ips to the addresses"
+            " of your load balancers"
+        )
+    if settings.real_ip_header == PROXY_PROTOCOL and not flagged:
+        yield (
+            f"{settings.given['real_ip_header'].where}: real_ip_header is {PROXY_PROTOCOL}, and no"
+            f" address of proxy_listen has this flag; add it there, as in"
+            f" {settings.proxy_listen[0]} {PROXY_PROTOCOL}"
+        )
 
 
 def _overlap(one: ListenAddress, other: ListenAddress) -> bool:

@@ -157,15 +157,62 @@ SETTINGS: tuple[Setting, ...] = (
         name="proxy_listen",
         section="proxy",
         default="0.0.0.0:8000, 0.0.0.0:8443 ssl http2",
-        kind="addresses, each `address:port [ssl] [http2] [reuseport]`, with commas between them",
+        kind=(
+            "addresses, each `address:port [ssl] [http2] [proxy_protocol] [reuseport]`, with"
+            " commas between them"
+        ),
         meaning=(
-            "Where the proxy takes requests. `ssl`: with TLS. `http2` and `reuseport` are allowed"
-            " because Kong's default has them, and change nothing: Envoy offers HTTP/2 to every"
-            " client and gives each of its workers a socket of its own. Kong's other flags are"
-            " refused."
+            "Where the proxy takes requests. `ssl`: with TLS. `proxy_protocol`: every connection"
+            " must come from `trusted_ips` and begin with a preamble of the PROXY protocol"
+            " (version 1 or 2) that names the client; all others are closed. `http2` and"
+            " `reuseport` are allowed because Kong's default has them, and change nothing: Envoy"
+            " offers HTTP/2 to every client and gives each of its workers a socket of its own."
+            " Kong's other flags are refused."
         ),
         example="0.0.0.0:80, 0.0.0.0:443 ssl http2, [::]:443 ssl http2",
         parse=_plain(values.parse_listen),
+    ),
+    Setting(
+        name="trusted_ips",
+        section="proxy",
+        default="",
+        kind="addresses and CIDR ranges, with commas between them",
+        meaning=(
+            "Load balancers in front of the proxy: what they say about the client is believed. A"
+            " request from one of these addresses names the client's address in `real_ip_header`,"
+            " and in `X-Forwarded-Proto`, `-Host` and `-Port` the scheme, host and port that the"
+            " client sees; redirect URIs, cookies, logs and the upstream get these."
+            " `X-Forwarded-Path` and `-Prefix` are passed on. A malformed value gets 400. From"
+            " other addresses all of these headers are dropped. Kong's `unix:` is refused."
+        ),
+        example="10.0.0.0/8, 2001:db8::/32",
+        parse=_plain(values.address_ranges),
+    ),
+    Setting(
+        name="real_ip_header",
+        section="proxy",
+        default="X-Real-IP",
+        kind="the name of a header, or `proxy_protocol`",
+        meaning=(
+            "The header in which `trusted_ips` name the client's address, such as `X-Real-IP` or"
+            " `X-Forwarded-For`; a port behind the address is allowed. Of a list the last address"
+            " counts (see `real_ip_recursive`). `proxy_protocol`: no header does, the preamble of"
+            " the connection says it; a listener with that flag is needed."
+        ),
+        example="X-Forwarded-For",
+        parse=_plain(values.real_ip_header),
+    ),
+    Setting(
+        name="real_ip_recursive",
+        section="proxy",
+        default="off",
+        kind="`on` or `off`",
+        meaning=(
+            "Which address of a list in `real_ip_header` is the client's. `off`: the last one."
+            " `on`: the last one that is not in `trusted_ips`, for several balancers in a row."
+        ),
+        example="on",
+        parse=_plain(values.on_or_off),
     ),
     Setting(
         name="proxy_workers",

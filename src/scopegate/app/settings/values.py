@@ -10,18 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-LISTEN_FLAGS = ("ssl", "http2", "reuseport")
-KONG_LISTEN_FLAGS = ("proxy_protocol", "deferred", "bind", "backlog", "ipv6only", "so_keepalive")
+LISTEN_FLAGS = ("ssl", "http2", "proxy_protocol", "reuseport")
+KONG_LISTEN_FLAGS = ("deferred", "bind", "backlog", "ipv6only", "so_keepalive")
+PROXY_PROTOCOL = "proxy_protocol"
+"""The listen flag; as `real_ip_header` it says that the preamble alone names the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """Where to listen. `host` is an IPv4 or IPv6 address, without brackets."""
+    """Where to listen.
+
+    host             an IPv4 or IPv6 address, without brackets
+    proxy_protocol   every connection begins with a preamble that names the client
+    """
 
     host: str
     port: int
     ssl: bool = False
     http2: bool = False
+    proxy_protocol: bool = False
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -58,7 +65,13 @@ def _listen_address(entry: str, allowed: tuple[str, ...]) -> ListenAddress:
     host, colon, port = where.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
         raise ValueError(f'"{entry.strip()}" should be address:port with a port from 1 to 65535')
-    return ListenAddress(_host(host), int(port), ssl="ssl" in flags, http2="http2" in flags)
+    return ListenAddress(
+        _host(host),
+        int(port),
+        ssl="ssl" in flags,
+        http2="http2" in flags,
+        proxy_protocol=PROXY_PROTOCOL in flags,
+    )
 
 
 def _host(text: str) -> str:
@@ -147,6 +160,46 @@ def host_names(text: str) -> tuple[str, ...]:
         if not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", name):
             raise ValueError(f'"{name}" should be a host name without port')
     return names
+
+
+def address_ranges(text: str) -> tuple[str, ...]:
+    """`address, address/bits, …` as CIDR ranges, each once; none when empty.
+
+    As for Kong, bits beyond the length of the prefix are ignored: `10.1.2.3/8` is `10.0.0.0/8`.
+    """
+    entries = [entry.strip() for entry in text.split(",")] if text else []
+    return tuple(dict.fromkeys(map(_address_range, entries)))
+
+
+def _address_range(entry: str) -> str:
+    if entry == "unix:":
+        raise ValueError('"unix:" is not supported: the proxy listens on no Unix socket')
+    address, slash, bits = entry.partition("/")
+    try:
+        # Neither a netmask (10.0.0.0/255.0.0.0) nor a zone (fe80::1%eth0): nginx knows none.
+        if slash and not re.fullmatch(r"[0-9]{1,3}", bits):
+            raise ValueError
+        if "%" in address:
+            raise ValueError
+        return str(ipaddress.ip_network(entry, strict=False))
+    except ValueError:
+        raise ValueError(
+            f'"{entry}" should be an address or a CIDR range, such as 10.0.0.0/8 or 2001:db8::/32'
+        ) from None
+
+
+def real_ip_header(text: str) -> str:
+    """The name of a request header, lower case, or `proxy_protocol`."""
+    name = text.lower()
+    if not re.fullmatch(r"[a-z0-9!#$&'*+.^_`|~-]+", name):
+        raise ValueError("it should be the name of a header, or proxy_protocol")
+    if name == "forwarded":
+        raise ValueError(
+            "Forwarded is not supported; have the balancer send X-Forwarded-For or X-Real-IP"
+        )
+    if name in ("host", "authorization", "cookie", "connection") or name.startswith("x-scopegate-"):
+        raise ValueError("this header has another meaning; it should be one that names an address")
+    return name
 
 
 def path_in(folder: Path) -> Callable[[str], Path]:

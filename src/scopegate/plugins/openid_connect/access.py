@@ -19,13 +19,14 @@ from scopegate.oidc.errors import (
 )
 from scopegate.plugins.access import Header, NeedBody, Outcome, Redirect, Request
 from scopegate.plugins.consumers import ConsumerIndex
-from scopegate.plugins.openid_connect.admission import Admission, Entry
+from scopegate.plugins.openid_connect.admission import Admission
 from scopegate.plugins.openid_connect.arguments import Arguments, BodyWanted, FormEncoded
 from scopegate.plugins.openid_connect.bearer import CredentialRepeated
 from scopegate.plugins.openid_connect.clients import Client, Clients
 from scopegate.plugins.openid_connect.credentials import Credentials, SessionOver
 from scopegate.plugins.openid_connect.issuer import Issuer, configured_endpoints
 from scopegate.plugins.openid_connect.login import Callback, Login
+from scopegate.plugins.openid_connect.login_action import Entry
 from scopegate.plugins.openid_connect.logout import Logout
 from scopegate.plugins.openid_connect.navigation import is_navigation
 from scopegate.plugins.openid_connect.reasons import AccessReason, PassReason

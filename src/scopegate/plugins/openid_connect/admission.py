@@ -6,20 +6,18 @@ Source: contract openid-connect.md §1 (steps 8 to 11), §4 (login actions), §6
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from scopegate.oidc.errors import TokenRefused
-from scopegate.oidc.grants import TokenSet
 from scopegate.oidc.jws import parse_jws
 from scopegate.oidc.tokens import signing_key
 from scopegate.plugins.access import (
+    Cacheable,
     Continue,
     Header,
-    Lasting,
     LogLine,
     Outcome,
     Redirect,
@@ -29,7 +27,8 @@ from scopegate.plugins.access import (
 )
 from scopegate.plugins.consumers import ConsumerIndex, ConsumerRecord
 from scopegate.plugins.openid_connect.arguments import Arguments
-from scopegate.plugins.openid_connect.bearer import Credential, Place
+from scopegate.plugins.openid_connect.bearer import Place
+from scopegate.plugins.openid_connect.cacheable import CacheLimits
 from scopegate.plugins.openid_connect.clients import Client, Clients
 from scopegate.plugins.openid_connect.consumer_mapping import (
     AnonymousInstead,
@@ -52,77 +51,17 @@ from scopegate.plugins.openid_connect.login import (
     Login,
     with_tokens_appended,
 )
+from scopegate.plugins.openid_connect.login_action import Entry, LoginAction
 from scopegate.plugins.openid_connect.reasons import AccessReason, PassReason
 from scopegate.plugins.openid_connect.refusals import Refusals
-from scopegate.plugins.openid_connect.replay import Replays
 from scopegate.plugins.openid_connect.requirements import Requirements
 from scopegate.plugins.openid_connect.sessions import Sessions
 from scopegate.plugins.openid_connect.stripping import Stripping
 from scopegate.reason_code import ReasonCode
-from scopegate.session.session import Session
-from scopegate.session.session_cookie import OpenSession
 
 # Where only a program or the browser's own cookie jar puts a credential. A link or a form of
 # another site fills in a query or a body, and would log its author in (login CSRF, ADR 0004).
 _SESSION_PLACES = frozenset({"header", "cookie"})
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An accepted credential on its way in.
-
-    open_session     the session that it came from
-    logged_in        the login that it finishes
-    former_session   the session whose cookie a finished login replaces
-    credential       where the credential stood in the request
-    tokens           the token endpoint's answer, when it was asked just now
-    """
-
-    identity: Identity
-    open_session: OpenSession | None = None
-    logged_in: LoggedIn | None = None
-    former_session: Session | None = None
-    credential: Credential | None = None
-    tokens: TokenSet | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LoginAction:
-    """What follows a login with one of `methods`."""
-
-    action: str
-    methods: frozenset[str]
-    tokens: tuple[str, ...]
-    redirect_mode: str
-    keep_query: bool
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> LoginAction:
-        return cls(
-            action=config["login_action"],
-            methods=frozenset(config["login_methods"] or ()),
-            tokens=tuple(config["login_tokens"] or ()),
-            redirect_mode=config["login_redirect_mode"],
-            keep_query=config["preserve_query_args"],
-        )
-
-    def wanted_tokens(self, entry: Entry) -> dict[str, str]:
-        """The wanted tokens that there are, by name."""
-        identity = entry.identity
-        there = {
-            "id_token": identity.id_token,
-            "access_token": identity.access_token,
-            "refresh_token": identity.refresh_token,
-        }
-        names = there if "tokens" in self.tokens else self.tokens
-        return {name: token for name in names if (token := there.get(name))}
-
-    def answer(self, entry: Entry) -> bytes:
-        """The JSON of `login_action=response`."""
-        tokens = entry.logged_in.tokens if entry.logged_in else entry.tokens
-        if "tokens" in self.tokens and tokens is not None:
-            return json.dumps(tokens.answer).encode()
-        return json.dumps(self.wanted_tokens(entry)).encode()
 
 
 class Admission:
@@ -155,7 +94,7 @@ class Admission:
             cookies=(*sessions.cookie_names, login.cookie_name),
             places=(*places, *clients.places()),
         )
-        self._replays = Replays(config, sessions)
+        self._cache_limits = CacheLimits(config, sessions)
         self._login_action = LoginAction.from_config(config)
         self._hide = config["hide_credentials"]
         self._forbidden_ends_session = config["forbidden_destroy_session"]
@@ -306,19 +245,19 @@ class Admission:
             response_headers=answer_headers,
             subject=identity.subject,
             consumer_id=consumer.id if consumer else None,
-            lasting=self._lasting(entry),
+            cacheable=self._cacheable(entry),
             log=(*dropped, *dropped_groups, *dropped_up, *dropped_others),
         )
 
-    def _lasting(self, entry: Entry) -> Lasting | None:
-        """A login and a refresh happen once; a session or a token that was brought can come again.
+    def _cacheable(self, entry: Entry) -> Cacheable | None:
+        """A login and a refresh happen once; a session or a token that was sent can come again.
 
         `entry.open_session` is the one that the cookie opened, before this use was written down.
         """
         if entry.open_session is not None:
-            return self._replays.of_session(entry.open_session)
+            return self._cache_limits.of_session(entry.open_session)
         if entry.logged_in is None and entry.tokens is None:
-            return self._replays.of_token(entry.identity)
+            return self._cache_limits.of_token(entry.identity)
         return None
 
     def _downstream(

@@ -1,7 +1,7 @@
-"""What a yes of this plugin rests on, so that Envoy may give it again; for how long: replay.py.
+"""What this plugin reads of a request before it allows it; how long that holds: cacheable.py.
 
-A configuration whose yes rests on more than can be named, or is told to the client, has none
-(docs/adr/0035).
+A configuration that reads more than can be named, or sends the client something with each response,
+has no profile (docs/adr/0035).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scopegate.ir.replay import ReplayKey, is_plain_suffix, is_word
+from scopegate.ir.cache_profile import CacheProfile, is_header_name, is_plain_suffix
 from scopegate.plugins.openid_connect.bearer import BearerPlaces, Place
 from scopegate.plugins.openid_connect.clients import Clients
 from scopegate.plugins.openid_connect.credentials import RefreshTokenPlaces
@@ -26,12 +26,12 @@ _BOUND = {"user-agent": "user-agent", "scheme": ":scheme"}
 _MOVING = frozenset({"timeout", "idling-timeout", "rolling-timeout", "absolute-timeout"})
 
 
-def replay_key(config: Mapping[str, Any]) -> ReplayKey | None:
-    """What of a request the plugin looks at before it says yes; None: it must be asked each time.
+def cache_profile(config: Mapping[str, Any]) -> CacheProfile | None:
+    """What the plugin reads before it allows a request; None: it must be asked each time.
 
     None where the client's address counts, where tokens are checked anew at each use (`reverify`),
-    where clocks are told to the upstream, where the client is told something, and where a name
-    that may be a header's is no word (an argument's may be anything, and shares its field).
+    where the upstream gets clocks, where the client gets headers, and where a name that may be a
+    header's is none (an argument's may be anything, and shares its field).
     """
     bound = config["session_bind"] or ()
     session_headers = config["session_request_headers"] or ()
@@ -45,7 +45,7 @@ def replay_key(config: Mapping[str, Any]) -> ReplayKey | None:
         return None
     places = list(_places(config))
     headers = {"cookie", *_named(places, "header"), *(_BOUND[name] for name in bound)}
-    if not all(map(is_word, headers)):
+    if not all(map(is_header_name, headers - {":scheme"})):
         return None
     logout = Logout.from_config(config)
     is_login = "authorization_code" in config["auth_methods"]
@@ -61,9 +61,9 @@ def replay_key(config: Mapping[str, Any]) -> ReplayKey | None:
         methods, suffixes = methods | logout.methods, set()
     if logout.body_argument or len(Clients.from_config(config).all) > 1:
         media |= {"urlencoded", "json"}
-    return ReplayKey(
-        headers=frozenset(headers),
-        stripped=HeaderRules.from_config(config, "upstream").names
+    return CacheProfile(
+        key=frozenset(headers),
+        strip=HeaderRules.from_config(config, "upstream").names
         | IDENTITY_HEADERS
         | {session_header(item) for item in session_headers}
         | {"authorization", "proxy-authorization"},

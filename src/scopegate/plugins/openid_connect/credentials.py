@@ -13,7 +13,6 @@ from scopegate.oidc.claim_lookup import find_claim
 from scopegate.oidc.errors import IdpRefused, IdpUnavailable, NotJwt, TokenRefused
 from scopegate.oidc.jws import parse_jws
 from scopegate.plugins.access import Request
-from scopegate.plugins.openid_connect.admission import Entry
 from scopegate.plugins.openid_connect.arguments import Arguments, FormEncoded
 from scopegate.plugins.openid_connect.bearer import (
     BearerPlaces,
@@ -26,6 +25,7 @@ from scopegate.plugins.openid_connect.bearer import (
 from scopegate.plugins.openid_connect.clients import Client, Clients
 from scopegate.plugins.openid_connect.identity import Claims, Identity, text_of
 from scopegate.plugins.openid_connect.issuer import Issuer
+from scopegate.plugins.openid_connect.login_action import Entry
 from scopegate.plugins.openid_connect.reasons import AccessReason
 from scopegate.plugins.openid_connect.sessions import Sessions
 from scopegate.plugins.openid_connect.token_calls import TokenCalls

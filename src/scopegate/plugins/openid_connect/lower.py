@@ -15,6 +15,7 @@ from scopegate.entities.snapshot import Plugin
 from scopegate.ir.gateway import GatewayCookie
 from scopegate.ir.policy import Step, canonical_json
 from scopegate.plugins.lowering import Context, Lowered
+from scopegate.plugins.openid_connect.cache_profile import cache_profile
 from scopegate.plugins.openid_connect.config import unbuilt_methods
 from scopegate.plugins.openid_connect.headers import (
     IDENTITY_HEADERS,
@@ -23,7 +24,6 @@ from scopegate.plugins.openid_connect.headers import (
 )
 from scopegate.plugins.openid_connect.issuer_request import issuer_request
 from scopegate.plugins.openid_connect.reasons import ConfigFinding
-from scopegate.plugins.openid_connect.replay_key import replay_key
 from scopegate.session.cookies import chunk_names
 from scopegate.session.sealing import mark_of, root_from_cluster_secret, root_from_secret
 
@@ -116,7 +116,7 @@ class OpenIdConnectCompiler:
             downstream_headers=down.names | _session_headers(config, "response"),
             cookies=frozenset(_cookies(config, session_keys, login_keys)),
             reads_body=True,
-            replay=replay_key(config),
+            profile=cache_profile(config),
             uses_consumers=bool(config["consumer_claims"] or config["anonymous"]),
             findings=tuple(_findings(plugin)),
         )

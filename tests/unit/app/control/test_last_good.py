@@ -11,9 +11,6 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
 from scopegate.app.control.last_good import LastGood
 from scopegate.envoy.resources import Resource, Resources
-from scopegate.ir.gateway import PolicyNames
-
-NAMES = PolicyNames(upstream_headers=frozenset({"x-user"}))
 
 
 @pytest.fixture
@@ -29,10 +26,10 @@ def test_what_is_kept_is_there_for_the_next_until_it_is_forgotten(
 ) -> None:
     path = tmp_path / "last-good"
     assert LastGood(path).load() is None
-    LastGood(path).keep(resources, NAMES)
+    LastGood(path).keep(resources)
     assert path.stat().st_mode & 0o777 == 0o600
     after = LastGood(path)
-    assert after.load() == (resources, NAMES)
+    assert after.load() == resources
     after.forget()
     assert list(tmp_path.iterdir()) == []
 
@@ -40,12 +37,12 @@ def test_what_is_kept_is_there_for_the_next_until_it_is_forgotten(
 def test_it_is_written_once(tmp_path: Path, resources: Resources) -> None:
     path = tmp_path / "last-good"
     last_good = LastGood(path)
-    last_good.keep(resources, NAMES)
+    last_good.keep(resources)
     path.write_bytes(b"")
-    last_good.keep(resources, NAMES)
+    last_good.keep(resources)
     assert path.read_bytes() == b""
-    last_good.keep(Resources(), PolicyNames())
-    assert LastGood(path).load() == (Resources(), PolicyNames())
+    last_good.keep(Resources())
+    assert LastGood(path).load() == Resources()
 
 
 def test_a_file_that_cannot_be_read_or_written_ends_nothing(
@@ -55,16 +52,8 @@ def test_a_file_that_cannot_be_read_or_written_ends_nothing(
     path.write_bytes(b"\xff\xff\xff")
     assert LastGood(path).load() is None
     nowhere = LastGood(tmp_path / "none" / "last-good")
-    nowhere.keep(resources, NAMES)
+    nowhere.keep(resources)
     nowhere.forget()
-
-
-def test_one_whose_names_are_not_known_is_none(tmp_path: Path, resources: Resources) -> None:
-    path = tmp_path / "last-good"
-    path.write_bytes(resources.to_bytes(""))
-    with structlog.testing.capture_logs() as logged:
-        assert LastGood(path).load() is None
-    assert [line["event"] for line in logged] == ["last good configuration not read"]
 
 
 def test_a_damaged_file_is_forgotten_too_and_one_that_stays_ends_nothing(tmp_path: Path) -> None:

@@ -16,14 +16,13 @@ import structlog
 from scopegate.admin.node import PublishResult
 from scopegate.app.control.publisher import CROWD, Publisher
 from scopegate.compile.gateway import Compiled
-from scopegate.envoy.ads import PublishOutcome, Transition
-from scopegate.envoy.resources import Resources, ResourceSet, filter_resources
+from scopegate.envoy.ads import PublishOutcome
+from scopegate.envoy.resources import Resources
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import (
     Gateway,
     Listener,
     PathMatch,
-    PolicyNames,
     Refuse,
     Route,
     RouteMatch,
@@ -77,22 +76,6 @@ async def test_writes_under_way_are_answered_when_control_ends() -> None:
         assert {result.state for result in results} == {"pending"}
 
 
-class Names:
-    """The names of all routes that the proxy may have."""
-
-    def __init__(self) -> None:
-        self.known = PolicyNames()
-        self.fault: OSError | None = None
-
-    def add(self, names: PolicyNames) -> None:
-        if self.fault is not None:
-            raise self.fault
-        self.known |= names
-
-    def settle(self, names: PolicyNames) -> None:
-        self.known = names
-
-
 @dataclass
 class Proxy:
     """All that a publisher works with; the test decides what is configured and what Envoy says."""
@@ -103,8 +86,6 @@ class Proxy:
     fault: Exception | None = None
     sweep_fault: OSError | None = None
     kept: list[Resources | None] = field(default_factory=list)
-    names: Names = field(default_factory=Names)
-    handed_out: list[tuple[ResourceSet, ResourceSet, ResourceSet]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.publisher = publisher_of(
@@ -113,11 +94,7 @@ class Proxy:
             issuers=SimpleNamespace(want=lambda _: None, facts=dict, findings=list),
             compile_=self.compile,
             files=SimpleNamespace(write=lambda _: frozenset(), sweep=self.sweep),
-            names=self.names,
-            last_good=SimpleNamespace(
-                keep=lambda resources, _: self.kept.append(resources),
-                forget=lambda: self.kept.append(None),
-            ),
+            last_good=SimpleNamespace(keep=self.kept.append, forget=lambda: self.kept.append(None)),
             ads=self,
             envoy=EnvoySettings(),
             metrics=Metrics(),
@@ -135,15 +112,7 @@ class Proxy:
     async def snapshot(self) -> Any:
         return SimpleNamespace(plugins={})
 
-    async def publish(
-        self, resources: Resources, _: float, transition: Transition
-    ) -> PublishOutcome:
-        self.handed_out.append((transition.before, transition.between, resources.extensions))
-        if not self.outcome.detail.startswith("filters"):
-            try:
-                transition.on_routes()
-            except OSError as problem:
-                return PublishOutcome("pending", str(problem))
+    async def publish(self, resources: Resources, _: float) -> PublishOutcome:
         if self.outcome.status != "pending":
             self.publisher.note(self.outcome)
         return self.outcome
@@ -366,66 +335,3 @@ async def test_failing_rounds_share_one_timer(
     assert rounds == 20
     await asyncio.sleep(0.35)
     assert 1 <= rounds - 20 <= 4
-
-
-def up(*names: str) -> PolicyNames:
-    return PolicyNames(upstream_headers=frozenset(names))
-
-
-def filters(*names: str) -> ResourceSet:
-    return filter_resources(up(*names), EnvoySettings())
-
-
-FILTERS_REFUSED = PublishOutcome("rejected", "filters: no", kept=True)
-
-
-async def test_filters_know_what_older_routes_name_until_none_is_left(proxy: Proxy) -> None:
-    for name, outcome in (
-        ("a", LIVE),
-        ("b", REFUSED),
-        ("c", FILTERS_REFUSED),
-        ("d", LIVE),
-        ("d", LIVE),
-    ):
-        proxy.gateway, proxy.outcome = Gateway(names=up(name)), outcome
-        await proxy.publisher.publish()
-    assert proxy.handed_out == [
-        (filters(), filters("a"), filters("a")),
-        (filters("a"), filters("a", "b"), filters("b")),
-        # b's routes were handed out, and c's were not
-        (filters("a", "b"), filters("a", "b", "c"), filters("c")),
-        (filters("a", "b"), filters("a", "b", "d"), filters("d")),
-        (filters("d"), filters("d"), filters("d")),
-    ]
-
-
-async def test_routes_whose_names_cannot_be_written_down_go_out_later(
-    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("scopegate.app.control.publisher.RETRY_S", 0.01)
-    proxy.names.fault = OSError("no space")
-    result, _ = await proxy.change("/a", LIVE)
-    assert (result.state, proxy.publisher.state) == ("pending", "pending")
-    proxy.names.fault = None
-    async with asyncio.timeout(1):
-        while proxy.publisher.state != "live":  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
-async def test_names_that_an_earlier_roll_out_adds_meanwhile_are_known(
-    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While filters are made, routes of an earlier roll-out may go out."""
-    made: list[PolicyNames] = []
-
-    def make(names: PolicyNames, settings: EnvoySettings) -> ResourceSet:
-        if not made:
-            proxy.names.add(up("late"))
-        made.append(names)
-        return filter_resources(names, settings)
-
-    monkeypatch.setattr("scopegate.app.control.publisher.filter_resources", make)
-    proxy.gateway = Gateway(names=up("new"))
-    await proxy.publisher.publish()
-    ((before, between, _),) = proxy.handed_out
-    assert (before, between) == (filters("late"), filters("late", "new"))

@@ -1,5 +1,5 @@
-"""Whatever happens while configurations are handed out: no proxy has routes whose policies name
-what its filters do not know, and the next good one goes live.
+"""Whatever happens while configurations are handed out: no proxy has routes whose cluster it lacks,
+and the next good one goes live.
 
 Real publisher and xDS server, proxies that are only their side of the conversation. Each walk is
 another mixture of changes, refusals, deaths and restarts.
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from itertools import combinations
 from pathlib import Path
 from random import Random
 
@@ -19,60 +18,30 @@ from envoy.service.discovery.v3.discovery_pb2 import Resource
 
 from scopegate.app.control import publisher
 from scopegate.envoy.ads import AdsServer
-from scopegate.envoy.resources import (
-    CLUSTERS,
-    EXTENSIONS,
-    LISTENERS,
-    ROUTES,
-    filter_resources,
-    gateway_resources,
-)
+from scopegate.envoy.resources import CLUSTERS, LISTENERS, ROUTES, gateway_resources
 from scopegate.envoy.settings import EnvoySettings
-from scopegate.ir.gateway import (
-    Cluster,
-    Forward,
-    Gateway,
-    Listener,
-    PolicyNames,
-    Route,
-    RouteMatch,
-)
+from scopegate.ir.gateway import Cluster, Forward, Gateway, Listener, Route, RouteMatch
 from support.control import Control
 from support.xds_client import XdsClient
 
 SETTINGS = EnvoySettings()
 NUMBERS = range(4)
-KNOWS = ("scopegate.ask", "scopegate.spellings")
-
-
-def names(*numbers: int) -> PolicyNames:
-    each = frozenset(f"x-name-{number}" for number in numbers)
-    return PolicyNames(upstream_headers=each, guarded_headers=each)
 
 
 def gateway(number: int) -> Gateway:
-    """One route whose policy sets a header that no other gateway's does."""
+    """One route, to a cluster that no other gateway has."""
     cluster = Cluster(f"up-{number}", "127.0.0.1", 1, 1000, 5000)
     forward = Forward(cluster.name, "/", False, None, 5000, 0)
     return Gateway(
         listeners=(Listener("http", "127.0.0.1", 1),),
-        routes=(Route("r", RouteMatch(), forward, "id", policy_id=f"{number:032x}"),),
+        routes=(Route("r", RouteMatch(), forward, "id"),),
         clusters=(cluster,),
-        names=names(number),
     )
 
 
 RESOURCES = [gateway_resources(gateway(number), SETTINGS) for number in NUMBERS]
 (TABLE,) = RESOURCES[0].routes
 ROUTES_OF = {each.routes[TABLE].version: number for number, each in enumerate(RESOURCES)}
-FILTERS = list(RESOURCES[0].extensions)
-KNOWN_BY = {
-    (name, filters[name].version): set(some)
-    for count in range(len(NUMBERS) + 1)
-    for some in combinations(NUMBERS, count)
-    for filters in [filter_resources(names(*some), SETTINGS)]
-    for name in KNOWS
-}
 
 
 class World:
@@ -81,6 +50,7 @@ class World:
     def __init__(self, folder: Path, seed: int) -> None:
         self.random = Random(seed)
         self.refused: set[tuple[str, int]] = set()
+        self.taken: set[str] = set()
         self.port_is_taken = False
         self.faults: list[str] = []
         self.done: list[str] = []
@@ -101,25 +71,21 @@ class World:
         if kind == LISTENERS:
             return self.port_is_taken
         if kind == CLUSTERS:
-            return (kind, int(resource.name.removeprefix("up-"))) in self.refused
-        if kind == ROUTES:
-            return (kind, ROUTES_OF[resource.version]) in self.refused
-        known = KNOWN_BY.get((resource.name, resource.version), set())
-        return any((kind, number) in self.refused for number in known)
+            # What one Envoy has taken the next one takes, too: its content is the same.
+            number = int(resource.name.removeprefix("up-"))
+            return resource.name not in self.taken and (kind, number) in self.refused
+        return (kind, ROUTES_OF[resource.version]) in self.refused
 
     def look_at(self, proxy: XdsClient) -> None:
-        """Whether the proxy's filters know what its routes name."""
-        filters = proxy.has[EXTENSIONS]
+        """Whether the proxy has the cluster that its routes name."""
+        self.taken |= proxy.has[CLUSTERS].keys()
         version = proxy.has[ROUTES].get(TABLE)
-        if version is None or len(filters) < len(FILTERS):
-            return  # it opens no port
-        for name in KNOWS:
-            if ROUTES_OF[version] not in KNOWN_BY[name, filters[name]]:
-                self.faults.append(f"{name} knows {KNOWN_BY[name, filters[name]]}: {self.done}")
+        if version is not None and f"up-{ROUTES_OF[version]}" not in proxy.has[CLUSTERS]:
+            self.faults.append(f"up-{ROUTES_OF[version]} of {proxy.has[CLUSTERS]}: {self.done}")
 
     def add_proxy(self) -> None:
         proxy = XdsClient(self.random, self.refuses, self.look_at)
-        proxy.connect(self.socket, FILTERS, [TABLE])
+        proxy.connect(self.socket, [TABLE])
         self.proxies.append(proxy)
 
     async def kill_proxy(self) -> None:
@@ -139,7 +105,7 @@ class World:
                 self.changes.append(change)
                 await asyncio.wait({change}, timeout=1 if waits else self.random.random() * 0.02)
             case "refuse":
-                kind = self.random.choice([CLUSTERS, EXTENSIONS, ROUTES])
+                kind = self.random.choice([CLUSTERS, ROUTES])
                 self.refused ^= {(kind, number)}
             case "port":
                 self.port_is_taken = not self.port_is_taken
@@ -188,8 +154,8 @@ async def test_a_walk(
     world.port_is_taken = False
     assert await goes_live(world, 3), world.done
     assert world.faults == []
-    own = {name: each.version for name, each in RESOURCES[3].extensions.items()}
-    assert all(proxy.has[EXTENSIONS] == own for proxy in world.proxies if proxy.has[ROUTES])
+    own = {name: each.version for name, each in RESOURCES[3].routes.items()}
+    assert all(proxy.has[ROUTES] == own for proxy in world.proxies if proxy.has[ROUTES])
 
 
 async def goes_live(world: World, number: int) -> bool:

@@ -91,7 +91,7 @@ def test_a_name_like_nothing_points_to_the_list(tmp_path: Path) -> None:
     assert refused(tmp_path, "zzz = 1\n")[0].endswith("scopegate.conf.default lists them all")
 
 
-@pytest.mark.parametrize("name", ["stream_listen", "pg_host", "declarative_config", "trusted_ips"])
+@pytest.mark.parametrize("name", ["stream_listen", "pg_host", "declarative_config", "port_maps"])
 def test_a_setting_of_kongs_that_is_not_built_says_so(tmp_path: Path, name: str) -> None:
     assert refused(tmp_path, f"{name} = x\n") == (
         f'scopegate.conf:1: "{name}" is no setting: it is Kong\'s and not supported yet; remove it',
@@ -141,9 +141,23 @@ def test_a_setting_may_stand_only_once(tmp_path: Path) -> None:
         ("proxy_listen = [x]:80", '"[x]" should hold an IPv6 address'),
         ("proxy_listen = my.host:80", "should be an IP address or localhost"),
         ("proxy_listen = 0.0.0.0:80 backlog=1", 'the flag "backlog=1" is not supported yet here'),
-        ("proxy_listen = 0.0.0.0:80 proxy_protocol", "the flags are ssl, http2, reuseport"),
-        ("proxy_listen = 0.0.0.0:80 tls", '"tls" is no flag; the flags are ssl, http2, reuseport'),
+        ("proxy_listen = 0.0.0.0:80 bind", "the flags are ssl, http2, proxy_protocol, reuseport"),
+        ("proxy_listen = 0.0.0.0:80 tls", '"tls" is no flag; the flags are ssl, http2, '),
+        ("admin_listen = 127.0.0.1:8001 proxy_protocol", '"proxy_protocol" is not supported yet'),
         ("proxy_listen = 0.0.0.0:80, 0.0.0.0:80 ssl", "0.0.0.0:80 is there twice"),
+        ("trusted_ips = 10.0.0.0/8,unix:", '"unix:" is not supported: the proxy listens on no'),
+        ("trusted_ips = 10.0.0.0/8, 10.0.0.0/33", '"10.0.0.0/33" should be an address or a CIDR'),
+        ("trusted_ips = 10.0.0/8", '"10.0.0/8" should be an address or a CIDR range, such as 10.'),
+        ("trusted_ips = 10.0.0.0/255.0.0.0", '"10.0.0.0/255.0.0.0" should be an address or a'),
+        ("trusted_ips = 10.0.0.0/", '"10.0.0.0/" should be an address or a CIDR range'),
+        ("trusted_ips = fe80::1%eth0", '"fe80::1%eth0" should be an address or a CIDR range'),
+        ("trusted_ips = 10.0.0.1,", '"" should be an address or a CIDR range'),
+        ("trusted_ips = balancer", '"balancer" should be an address or a CIDR range'),
+        ("real_ip_header = X Real", "it should be the name of a header, or proxy_protocol"),
+        ("real_ip_header =", "it should be the name of a header, or proxy_protocol"),
+        ("real_ip_header = Forwarded", "have the balancer send X-Forwarded-For or X-Real-IP"),
+        ("real_ip_header = Cookie", "this header has another meaning"),
+        ("real_ip_recursive = yes", "it should be on or off"),
         ("admin_gui_url = console", '"console" should be a URL such as https://console.example'),
         ("admin_gui_url = http://u@h", '"http://u@h" should be a URL'),
         ("admin_gui_url = http://h:x", '"http://h:x" should be a URL'),
@@ -167,6 +181,45 @@ def test_listen_addresses_are_read_in_kongs_grammar(tmp_path: Path) -> None:
         ListenAddress("::", 443, ssl=True, http2=True),
     )
     assert str(ListenAddress("::", 443)) == "[::]:443"
+
+
+def test_trusted_addresses_become_ranges_each_once(tmp_path: Path) -> None:
+    conf = "trusted_ips = 10.1.2.3/8, 10.0.0.0/8,127.0.0.1, 2001:DB8::1/32, ::1\n"
+    settings = load(tmp_path, conf + "real_ip_header = X-Forwarded-For\nreal_ip_recursive = on\n")
+    assert settings.trusted_ips == ("10.0.0.0/8", "127.0.0.1/32", "2001:db8::/32", "::1/128")
+    assert settings.real_ip_header == "x-forwarded-for"
+    assert settings.real_ip_recursive is True
+    assert warnings(settings) == ()
+
+
+def test_trusting_everybody_is_warned_about(tmp_path: Path) -> None:
+    lines = warnings(load(tmp_path, "trusted_ips = 0.0.0.0/0, ::/0\n"))
+    assert [line.partition(" is everybody")[0] for line in lines] == [
+        "trusted_ips: 0.0.0.0/0",
+        "trusted_ips: ::/0",
+    ]
+
+
+def test_a_listener_with_proxy_protocol_needs_trusted_addresses(tmp_path: Path) -> None:
+    listen = "proxy_listen = 127.0.0.1:80 proxy_protocol, 127.0.0.1:443 ssl proxy_protocol\n"
+    (line,) = refused(tmp_path, listen)
+    assert line == (
+        "scopegate.conf:1: proxy_listen has proxy_protocol on 127.0.0.1:80, where only trusted_ips"
+        " may connect; set trusted_ips to the addresses of your load balancers"
+    )
+    settings = load(tmp_path, listen + "trusted_ips = 10.0.0.1\nreal_ip_header = proxy_protocol\n")
+    assert settings.proxy_listen == (
+        ListenAddress("127.0.0.1", 80, proxy_protocol=True),
+        ListenAddress("127.0.0.1", 443, ssl=True, proxy_protocol=True),
+    )
+
+
+def test_a_client_named_by_the_preamble_needs_such_a_listener(tmp_path: Path) -> None:
+    (line,) = refused(tmp_path, "real_ip_header = proxy_protocol\ntrusted_ips = 10.0.0.1\n")
+    assert line == (
+        "scopegate.conf:1: real_ip_header is proxy_protocol, and no address of proxy_listen has"
+        " this flag; add it there, as in 0.0.0.0:8000 proxy_protocol"
+    )
 
 
 def test_sites_become_origins_and_names_lower_case(tmp_path: Path) -> None:
