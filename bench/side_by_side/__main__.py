@@ -78,10 +78,10 @@ BARS = (
     Bar(ONE_ROUTE, PLAIN_ENVOY, 1.10),
     Bar("Scopegate, bearer", PLAIN_ENVOY, 1.40),
     Bar("Scopegate, session", PLAIN_ENVOY, 1.45),
-    Bar("Scopegate, bearer", "nginx + lua-resty-openidc, bearer", 0.95),
+    Bar("Scopegate, bearer", "nginx + lua-resty-openidc, bearer", 0.90),
     Bar("Scopegate, session", "nginx + lua-resty-openidc, session", 0.75),
     Bar("Scopegate, bearer", "Apache + mod_auth_openidc, bearer", 0.60),
-    Bar("Scopegate, bearer asked", "Apache + mod_auth_openidc, session in a cookie", 1.6),
+    Bar("Scopegate, bearer asked", "Apache + mod_auth_openidc, bearer", 1.8),
     Bar("Scopegate, session asked", "Apache + mod_auth_openidc, session in a cookie", 1.6),
     Bar(MANY_ROUTES, ONE_ROUTE, 1.10),
 )
