@@ -162,7 +162,11 @@ KINDS = (
 )
 PIECES = (
     Variant("the access log", _cleared("access_log")),
-    Variant("what is done on arrival", _cleared("early_header_mutation_extensions")),
+    Variant(
+        "what is done on arrival",
+        _cleared("early_header_mutation_extensions"),
+        headers=("x-kong-request-id: 20260101000000000000000000000000",),
+    ),
     Variant("the proxy filter", _without(names.FILTER)),
     Variant(
         "headers for the upstream",

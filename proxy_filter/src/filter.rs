@@ -127,7 +127,9 @@ impl Request {
 
     fn begin(&mut self, stream: &mut impl Stream) -> Result<(), Reason> {
         let list = stream.list();
-        self.id = list.value(names::REQUEST_ID).try_into().unwrap_or_default();
+        // Without the id that arrival gives, what clients must not say may still be there.
+        let id = list.value(names::REQUEST_ID).try_into();
+        self.id = id.map_err(|_| reasons::FILTER_FAULT)?;
         let table = stream.table().ok_or(reasons::POLICY_UNDECIDED)?;
         let name = stream.route_name().ok_or(reasons::POLICY_UNDECIDED)?;
         let entry = RouteName::parse(name).ok_or(reasons::POLICY_UNDECIDED)?;
@@ -160,8 +162,6 @@ impl Request {
             }
             Known::Nothing(asked) => {
                 self.asked = Some(asked);
-                let limit = Duration::from_millis(self.config.policy_timeout_ms);
-                self.deadline = Instant::now().checked_add(limit);
                 self.ask(BodyState::NotRead, stream)
             }
         }
@@ -181,6 +181,9 @@ impl Request {
         }
         self.phase = Phase::Asking { body };
         self.tries = 1;
+        // Anew for each check: the client's time to send the body is not the worker's.
+        let limit = Duration::from_millis(self.config.policy_timeout_ms);
+        self.deadline = Instant::now().checked_add(limit);
         self.send(message, stream)
     }
 
@@ -369,7 +372,7 @@ impl Request {
     pub fn on_panic(&mut self, stream: &mut impl Stream) {
         stream.log(
             Level::Error,
-            &line("the filter has a fault", "it panicked", stream),
+            &line("the filter has a fault", &worker::last_panic(), stream),
         );
         self.refuse(reasons::FILTER_FAULT, stream);
     }

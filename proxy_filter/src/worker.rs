@@ -21,6 +21,7 @@ struct Worker {
 }
 
 thread_local! {
+    static PANIC: RefCell<String> = RefCell::new(String::new());
     static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
 }
 
@@ -150,8 +151,19 @@ fn now_s() -> u64 {
         .map_or(u64::MAX, |since| since.as_secs())
 }
 
-/// A panic is a refusal and a line in Envoy's log; Rust's own text on stderr would be one of many
-/// lines, and takes a fifth of a second.
+/// A panic is a refusal and a line in Envoy's log, which says where it was; Rust's own text on
+/// stderr would be one of many lines, and takes a fifth of a second.
 pub fn silence_panics() {
-    std::panic::set_hook(Box::new(|_| {}));
+    std::panic::set_hook(Box::new(|info| {
+        let place = info
+            .location()
+            .map_or_else(String::new, ToString::to_string);
+        let _ = PANIC.try_with(|last| last.try_borrow_mut().map(|mut last| *last = place));
+    }));
+}
+
+/// What this thread's last panic is reported as.
+pub fn last_panic() -> String {
+    let place = PANIC.try_with(|last| last.borrow().clone());
+    format!("panic at {}", place.unwrap_or_default())
 }

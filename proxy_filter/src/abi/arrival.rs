@@ -8,6 +8,7 @@ use super::declarations::{EnvoyBuffer, ModuleBuffer};
 use super::hooks::{guarded, refused};
 use super::stream::{attribute_of, list_of};
 use crate::arriving::{arrive, ArrivalConfig};
+use crate::names;
 use crate::stream::{Fact, Headers, List};
 
 struct EnvoyArrival(abi::EarlyMutationContextPtr);
@@ -120,6 +121,8 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_early_header_mutation_mutate(
     let config = unsafe { &*config.cast::<ArrivalConfig>() };
     let mut request = EnvoyArrival(context);
     if catch_unwind(AssertUnwindSafe(|| arrive(config, &mut request))).is_err() {
+        // The filter refuses a request without our id.
+        request.remove_header(names::REQUEST_ID);
         let _ = catch_unwind(AssertUnwindSafe(|| {
             let names: Vec<Vec<u8>> = request
                 .list()

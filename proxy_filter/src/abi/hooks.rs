@@ -236,7 +236,7 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_trailers(
     }
 }
 
-/// `OnHttpFilterPart`. What panics here costs the client the headers of the decision, no more.
+/// `OnHttpFilterPart`. After a panic here the client gets a 500 in place of the response.
 ///
 /// # Safety
 /// Both pointers belong to one live stream.

@@ -118,8 +118,8 @@ def _lines() -> Iterator[str]:
         "sentence with what was found and what was expected; find it by the `request_id` of the "
         "answer. Names like `leeway` are fields of the plugin "
         "([openid-connect](openid-connect.md)) unless they are called settings "
-        "([settings](settings.md)). Where a route has an `anonymous` consumer, a 401 is a yes "
-        "instead; where a `…_redirect_uri` is set, the client sees 302 instead of the status."
+        "([settings](settings.md)). Where a route has an `anonymous` consumer, the request "
+        "is allowed as that consumer instead of a 401; where a `…_redirect_uri` is set, the client sees 302 instead of the status."
     )
     for section in SECTIONS:
         yield ""

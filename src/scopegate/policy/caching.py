@@ -17,8 +17,8 @@ class Caching:
     def until_s(self, outcome: Continue, request: Request) -> int | None:
         """The unix second in which a decision stops being good; None: it is not cached.
 
-        Headers for the client are sent once, and what changes query, method or body depends on more
-        than the credential.
+        A decision that changes query, method or body depends on more than the credential. Headers
+        for the client are sent once: they do not stop a decision from being cached.
         """
         if (
             outcome.cacheable is None

@@ -28,8 +28,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 UNEXPECTED = "An unexpected error occurred"
-MESSAGE_LIMIT_BYTES = 1 << 20
-"""The filter's own limits are far lower; this one bounds memory if it ever ignores them."""
+MESSAGE_LIMIT_BYTES = 4 << 20
+"""Above what Envoy's limits for headers and our limit for bodies allow together; this one bounds
+memory if they ever fail."""
 
 _CONTENT_TYPE = (b"content-type", check_response.CONTENT_TYPE.encode("ascii"))
 

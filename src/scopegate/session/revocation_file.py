@@ -1,4 +1,4 @@
-"""Revocations for those who cache decisions: a file that the proxy reads once a second.
+"""Revocations for those who cache decisions: a file that the proxy reads five times a second.
 
 The first line names the epoch, each further one a tag, in the order of time. A file that is begun
 anew has another epoch, and whoever reads it empties its cache. It lies in memory where it can, so

@@ -16,7 +16,7 @@ import pytest_asyncio
 from scopegate.compile.route_table import NO_SERVICE
 from scopegate.envoy.settings import EnvoySettings
 from scopegate.ir.gateway import PathMatch, RouteMatch
-from support.policy_double import Asked, Verdict, allow, answer, message
+from support.policy_double import WANT_BODY, Asked, Verdict, allow, answer, message
 
 from .conftest import POLICY_ID, Node
 
@@ -353,3 +353,17 @@ async def test_an_upgrade_takes_no_header_of_ours_away(guarded: Node):
     got = guarded.upstream.last
     assert got.one("x-user") == "u1"
     assert [v.lower() for v in got.all("connection")] in ([], ["upgrade"]), got.all("connection")
+
+
+async def test_a_slow_body_does_not_take_the_time_for_the_decision(node: Node):
+    """The limit is 800 ms for each check; the body comes after more than that."""
+    await node.serve(node.protected("/"))
+    node.policy.decide = lambda asked: allow() if asked.has_body else WANT_BODY
+    reader, writer = await asyncio.open_connection("127.0.0.1", node.plain)
+    head = "POST / HTTP/1.1\r\nHost: api.example\r\nContent-Length: 2\r\n\r\n"
+    writer.write(head.encode() + b"a")
+    await asyncio.sleep(1.2)
+    writer.write(b"b")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    assert node.upstream.last.body == b"ab"
+    writer.close()

@@ -131,10 +131,10 @@ SETTINGS: tuple[Setting, ...] = (
         default="300",
         kind="seconds, 0 to 3600",
         meaning=(
-            "How long at most the proxy gives a yes of the policy service again, to the same"
-            " credential under the same policy, before it asks anew. It never lasts longer than"
-            " what it rests on, and a logout or a changed configuration ends it within a second."
-            " `0`: the policy service is asked about every request."
+            "How long at most a decision to allow is cached in the proxy, for the same credential"
+            " under the same policy. It ends before the token or session does; a logout or a"
+            " changed configuration ends it within a second. `0`: nothing is cached, the policy"
+            " service is asked about every request."
         ),
         example="10",
         parse=_plain(values.seconds(3600)),
