@@ -27,7 +27,7 @@ from pathlib import Path
 from bench.side_by_side.processes import tree_kib_by_pid
 from rich.console import Console
 
-from replay.test_asked_and_replayed import session_of
+from cached.test_asked_and_cached import session_of
 from scopegate_demo.echo import EchoUpstream
 from scopegate_demo.idp import (
     STORY_CLIENT_ID,

@@ -353,8 +353,8 @@ impl Request {
 
     /// A response is on its way to the client, the upstream's or (`is_local`) one of Envoy's.
     pub fn on_response_headers(&mut self, is_local: bool, stream: &mut impl Stream) {
-        if let Some(passed) = self.passed.filter(|_| !is_local) {
-            told::upstream_responded(&self.id, self.began, passed, stream);
+        if let Some(passed) = self.passed {
+            told::upstream_responded(is_local, &self.id, self.began, passed, stream);
         }
         if self.phase == Phase::Passed {
             for (name, value) in self.response_headers.drain(..) {

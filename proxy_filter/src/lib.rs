@@ -38,4 +38,5 @@ pub mod route_name;
 pub mod stream;
 pub mod table_config;
 pub mod told;
+pub mod upstream_faults;
 pub mod worker;

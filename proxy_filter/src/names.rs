@@ -19,6 +19,9 @@ pub const REASON_KEY: &[u8] = b"reason";
 /// Key of the metadata of an endpoint: how responses from there name the gateway in `Via`.
 pub const VIA_KEY: &[u8] = b"via";
 
+/// The host that Envoy gives to an HTTP/1.0 request that names none (`envoy/names.py`).
+pub const NO_HOST: &[u8] = b"no-host.invalid";
+
 /// The request id, set on arrival.
 pub const REQUEST_ID: &[u8] = b"x-kong-request-id";
 

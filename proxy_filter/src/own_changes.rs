@@ -70,7 +70,10 @@ pub fn client_authority<'a>(headers: &List<'a>, config: &FilterConfig) -> &'a [u
             return authority;
         }
     }
-    headers.value(b":authority")
+    match headers.value(b":authority") {
+        names::NO_HOST => b"",
+        authority => authority,
+    }
 }
 
 fn without_our_cookies(headers: &List<'_>, table: &TableConfig) -> Option<Option<Vec<u8>>> {

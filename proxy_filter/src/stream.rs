@@ -13,6 +13,8 @@ pub enum Fact {
     TlsVersion,
     /// Name of the server in the TLS handshake.
     ServerName,
+    /// Envoy's word for how the response came about.
+    ResponseDetails,
 }
 
 /// How much a line of the log matters.

@@ -5,10 +5,23 @@ use std::time::{Duration, Instant};
 use crate::names;
 use crate::route_name::RouteName;
 use crate::stream::{Reply, Stream};
+use crate::upstream_faults;
 
-/// What the client is told of an upstream's response: the request's id, how long the upstream took
-/// for its first byte, and how long we took before. Source: contract admin-api.md §3.
-pub fn upstream_responded(id: &[u8], began: Instant, passed: Instant, stream: &mut impl Stream) {
+/// A response to a request that went on. What the client is told of an upstream's: the request's id,
+/// how long the upstream took for its first byte, and how long we took before. Envoy's own
+/// (`is_local`) has its headers from local reply mappers. Source: contract admin-api.md §3.
+pub fn upstream_responded(
+    is_local: bool,
+    id: &[u8],
+    began: Instant,
+    passed: Instant,
+    stream: &mut impl Stream,
+) {
+    let list = stream.response_list();
+    upstream_faults::look_at(list.value(b":status"), is_local, id, stream);
+    if is_local {
+        return;
+    }
     let milliseconds =
         |span: Duration| u64::try_from(span.as_millis()).map_or(String::new(), |ms| ms.to_string());
     let waited = milliseconds(passed.elapsed());
@@ -21,7 +34,6 @@ pub fn upstream_responded(id: &[u8], began: Instant, passed: Instant, stream: &m
     // To replace costs twice as much as to add, and no usual upstream has these. Envoy's own
     // `response_headers_to_remove` costs as much as all of this.
     let is_ours = |name: &[u8]| told.iter().any(|each| each.0 == name);
-    let list = stream.response_list();
     let theirs = list.0.iter().filter(|each| is_ours(each.0));
     let theirs: Vec<Vec<u8>> = theirs.map(|each| each.0.to_vec()).collect();
     for name in &theirs {

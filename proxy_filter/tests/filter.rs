@@ -61,7 +61,7 @@ impl Headers for Fake {
         match fact {
             Fact::ClientAddress => Some(b"192.0.2.7:4711"),
             Fact::Protocol => Some(b"HTTP/1.1"),
-            Fact::TlsVersion | Fact::ServerName => None,
+            Fact::TlsVersion | Fact::ServerName | Fact::ResponseDetails => None,
         }
     }
 }

@@ -13,6 +13,7 @@ import h2.events
 @dataclass
 class H2Reply:
     headers: dict[str, str] = field(default_factory=dict)
+    lines: list[tuple[str, str]] = field(default_factory=list)
     trailers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     is_over: bool = False
@@ -67,7 +68,7 @@ class H2Connection:
                 reply = self.replies.get(getattr(event, "stream_id", None) or 0)
                 match event:
                     case h2.events.ResponseReceived():
-                        reply.headers = dict(event.headers)
+                        reply.headers, reply.lines = dict(event.headers), list(event.headers)
                     case h2.events.TrailersReceived():
                         reply.trailers = dict(event.headers)
                     case h2.events.DataReceived():

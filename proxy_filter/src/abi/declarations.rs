@@ -223,6 +223,7 @@ pub mod metadata_source {
 /// `envoy_dynamic_module_type_attribute_id`: the attributes that matter here, by their place in the
 /// header's enumeration.
 pub mod attribute_id {
+    pub const RESPONSE_CODE_DETAILS: u32 = 16;
     pub const REQUEST_PROTOCOL: u32 = 10;
     pub const SOURCE_ADDRESS: u32 = 24;
     pub const CONNECTION_REQUESTED_SERVER_NAME: u32 = 30;

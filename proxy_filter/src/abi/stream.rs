@@ -51,6 +51,7 @@ pub(super) fn attribute_of(fact: Fact) -> u32 {
         Fact::Protocol => abi::attribute_id::REQUEST_PROTOCOL,
         Fact::TlsVersion => abi::attribute_id::CONNECTION_TLS_VERSION,
         Fact::ServerName => abi::attribute_id::CONNECTION_REQUESTED_SERVER_NAME,
+        Fact::ResponseDetails => abi::attribute_id::RESPONSE_CODE_DETAILS,
     }
 }
 

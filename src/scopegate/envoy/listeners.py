@@ -175,7 +175,9 @@ def _connection_manager(
             max_headers_count=UInt32Value(value=settings.headers_limit_count),
             headers_with_underscores_action=HttpProtocolOptions.ALLOW,
         ),
-        http_protocol_options=Http1ProtocolOptions(accept_http_10=True),
+        http_protocol_options=Http1ProtocolOptions(
+            accept_http_10=True, default_host_for_http_10=names.NO_HOST
+        ),
         http2_protocol_options=Http2ProtocolOptions(
             max_concurrent_streams=UInt32Value(value=128),
             initial_stream_window_size=UInt32Value(value=256 * 1024),

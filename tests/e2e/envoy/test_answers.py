@@ -299,3 +299,23 @@ async def test_the_policy_service_may_answer_with_any_status(node: Node, status:
 async def test_an_upstreams_480_stays_a_480(node: Node):
     await node.serve(node.protected("/"))
     assert (await node.ask("/status/480")).status == 480
+
+
+async def test_what_goes_wrong_with_an_upstream_is_in_the_log_once_in_a_while(node: Node):
+    dead = Cluster("dead-2", "127.0.0.1", free_port(), 1000, 5000)
+    await node.serve(
+        node.route("/dead2", cluster="dead-2", route_id="dead-route", service_id="dead-service"),
+        node.route("/status", route_id="sick-route"),
+        clusters=(node.cluster, dead),
+    )
+    ids = {}
+    for target in ("/dead2", "/status/503", "/dead2", "/status/503"):
+        reply = await node.ask(target)
+        assert reply.status in (502, 503)
+        ids.setdefault(target, reply.one("x-kong-request-id"))
+    lines = [line for line in node.envoy.log.splitlines() if "an upstream " in line]
+    (gone,) = (line for line in lines if "dead-route" in line)
+    (sick,) = (line for line in lines if "sick-route" in line)
+    assert "gave no response: upstream_reset_before_response_started" in gone
+    assert f"route dead-route, service dead-service, request_id {ids['/dead2']}" in gone
+    assert f"answered 503, route sick-route, service -, request_id {ids['/status/503']}" in sick

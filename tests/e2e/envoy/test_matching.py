@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 
@@ -316,3 +317,17 @@ async def test_what_no_finding_warns_of_arrives(node: Node, method: str):
 async def test_a_method_that_the_parser_does_not_know_is_a_400(node: Node, method: str):
     await node.serve(node.route(match=RouteMatch()))
     assert (await node.ask("/", method=method)).status == 400
+
+
+async def test_http_1_0_without_a_host_is_a_request_without_a_host(node: Node):
+    """A load balancer's check. Source: RFC 1945 §10 knows no Host header."""
+    await node.serve(
+        node.route("/", key="other", match=RouteMatch(hosts=(HostMatch("other.example"),))),
+        node.route("/"),
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", node.plain)
+    writer.write(b"OPTIONS / HTTP/1.0\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.0 200 ")
+    writer.close()
+    assert node.upstream.last.method == "OPTIONS"
+    assert node.upstream.last.all("x-forwarded-host") == []
