@@ -30,26 +30,38 @@ pub struct RouteName<'a> {
 impl RouteName<'_> {
     /// None for anything that is no such name: what decides is not known.
     pub fn parse(name: &[u8]) -> Option<RouteName<'_>> {
-        let mut words = name.split(|byte| *byte == b' ');
-        let (route, service, policy) = (words.next()?, words.next()?, words.next()?);
-        let (names_slashes, names_parameters) = match words.next() {
-            None => (false, false),
-            Some(b"slashes") => (true, false),
-            Some(b"parameters") => (false, true),
-            Some(b"slashes,parameters") => (true, true),
-            Some(_) => return None,
+        let (rest, last) = last_word(name)?;
+        let (rest, policy, names_slashes, names_parameters) = match last {
+            b"slashes" => with_policy(rest, true, false)?,
+            b"parameters" => with_policy(rest, false, true)?,
+            b"slashes,parameters" => with_policy(rest, true, true)?,
+            word => (rest, policy_of(word)?, false, false),
         };
-        if words.next().is_some() || route.is_empty() || service.is_empty() {
+        let (route, service) = last_word(rest)?;
+        if route.is_empty() || service.is_empty() || route.contains(&b' ') {
             return None;
         }
         Some(RouteName {
             route,
             service,
-            policy: policy_of(policy)?,
+            policy,
             names_slashes,
             names_parameters,
         })
     }
+}
+
+type Ending<'a> = (&'a [u8], Policy, bool, bool);
+
+fn with_policy(rest: &[u8], names_slashes: bool, names_parameters: bool) -> Option<Ending<'_>> {
+    let (rest, word) = last_word(rest)?;
+    Some((rest, policy_of(word)?, names_slashes, names_parameters))
+}
+
+/// What stands before and after the last space.
+fn last_word(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let space = text.iter().rposition(|byte| *byte == b' ')?;
+    Some((text.get(..space)?, text.get(space.checked_add(1)?..)?))
 }
 
 fn policy_of(word: &[u8]) -> Option<Policy> {

@@ -49,7 +49,7 @@ class Prefix:
 
     @property
     def revocations(self) -> Path:
-        """What is over, for the proxy, which reads it five times a second: in memory where it can be."""
+        """What is over, for the proxy, which reads it often: in memory where it can be."""
         if not os.access(_MEMORY, os.W_OK | os.X_OK):
             return self.run / "revoked"
         name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]

@@ -119,7 +119,8 @@ def _lines() -> Iterator[str]:
         "answer. Names like `leeway` are fields of the plugin "
         "([openid-connect](openid-connect.md)) unless they are called settings "
         "([settings](settings.md)). Where a route has an `anonymous` consumer, the request "
-        "is allowed as that consumer instead of a 401; where a `…_redirect_uri` is set, the client sees 302 instead of the status."
+        "is allowed as that consumer instead of a 401; where a `…_redirect_uri` is set, the "
+        "client sees 302 instead of the status."
     )
     for section in SECTIONS:
         yield ""

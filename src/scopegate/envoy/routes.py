@@ -228,7 +228,6 @@ def _head(gateway: ir.Gateway, settings: EnvoySettings, *, dots_arrive: bool) ->
             "proxy",
             "x-envoy-external-address",
             "x-envoy-internal",
-            "x-real-ip",
         ],
     )
 
