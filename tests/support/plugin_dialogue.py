@@ -86,7 +86,9 @@ class FetchedFacts:
         self.requests: dict[str, IssuerRequest] = {}
         self.fetches = 0
 
-    async def refresh(self, key: str, known_id: str | None) -> Mapping[str, Any] | None:
+    async def refresh(
+        self, key: str, known_id: str | None, _: str | None = None
+    ) -> Mapping[str, Any] | None:
         self.fetches += 1
         request = self.requests[key]
         document = (

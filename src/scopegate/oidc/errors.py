@@ -32,12 +32,21 @@ class NotJwt(TokenRefused):
 class UnknownKey(TokenRefused):
     """No key of the issuer fits: worth a rediscovery before it becomes a refusal.
 
+    key_id         the token's `kid`; None: it has none
     keys_missing   some of the issuer's keys could not be fetched, so that nobody can say whether
                    the token is good
     """
 
-    def __init__(self, reason: ReasonCode, detail: str, *, keys_missing: bool = False) -> None:
+    def __init__(
+        self,
+        reason: ReasonCode,
+        detail: str,
+        *,
+        key_id: str | None = None,
+        keys_missing: bool = False,
+    ) -> None:
         super().__init__(reason, detail)
+        self.key_id = key_id
         self.keys_missing = keys_missing
 
     def verdict(self) -> OidcError:

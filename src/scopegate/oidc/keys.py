@@ -205,6 +205,7 @@ class KeySet:
         raise UnknownKey(
             Reason.KEY_UNKNOWN,
             f"issuer {quoted(issuer)} has no key with {_named(kid)} for {algorithm.name}",
+            key_id=kid,
             keys_missing=issuer in self._unfetched,
         )
 

@@ -135,8 +135,9 @@ class Reason(ReasonCode):
         "The issuer publishes no key with the token's key id. 503: some of its keys could not be "
         "fetched, so that nobody can say.",
         "The line names the key id. A token of another realm or a former key: get a new one. After "
-        "a rotation of keys the new ones are fetched within `rediscovery_lifetime`; compare the "
-        "issuer's `jwks_uri`. With 503 see the findings.",
+        "a rotation of keys the new ones are fetched at once; where several unknown key ids came "
+        "shortly before, within `rediscovery_lifetime`. Compare the issuer's `jwks_uri`. With 503 "
+        "see the findings.",
     )
     KEY_AMBIGUOUS = (
         "key_ambiguous",

@@ -17,7 +17,7 @@ class IssuerRequest:
     """What control fetches for one or more plugins; `key` names its content.
 
     cache_ttl_s              how long what was fetched is taken for new
-    rediscovery_lifetime_s   how soon a worker's question may have it fetched again
+    rediscovery_lifetime_s   in any such time unknown key ids may have it fetched twice
     plugin_ids               who wants it, for findings
     """
 

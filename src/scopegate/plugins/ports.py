@@ -18,10 +18,13 @@ from scopegate.session.single_flight import FlightsUnderWay
 class FactsPort(Protocol):
     """Asks control for newer facts than a policy holds."""
 
-    async def refresh(self, key: str, known_id: str | None) -> Mapping[str, Any] | None:
+    async def refresh(
+        self, key: str, known_id: str | None, key_id: str | None = None
+    ) -> Mapping[str, Any] | None:
         """Facts that differ from the known ones; None: the known ones are as new as it gets.
 
         `known_id`: the content id of the known ones (`ir.policy`); None: nothing is known.
+        `key_id`: the `kid` of the token whose key is unknown; None: it has none.
         One question to control per key and known facts at a time; none while control said to wait.
         Raises IdpUnavailable when control or the identity provider does not answer.
         """

@@ -1,7 +1,7 @@
 """Asks control for newer facts than a policy holds, over control's Unix socket.
 
-One question per key and known facts at a time, shared by all requests of this worker; none while
-control said to wait. See docs/adr/0002-facts-are-part-of-the-policy.md.
+One question per issuer and known facts at a time, whatever key ids the requests of this worker
+present; none while control said to wait. See docs/adr/0002-facts-are-part-of-the-policy.md.
 """
 
 from __future__ import annotations
@@ -29,10 +29,19 @@ _Question = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
+    """`one_key_id`: without facts, it says nothing about other key ids."""
+
     facts: Mapping[str, Any] | None
     problem: ReasonCode | None
     not_before_s: float
     detail: str = ""
+    one_key_id: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    key_id: str | None
+    task: asyncio.Task[_Reply]
 
 
 class FactsClient:
@@ -42,19 +51,19 @@ class FactsClient:
         self._socket = control_socket
         self._now = now
         self._http: aiohttp.ClientSession | None = None
-        self._asking: dict[_Question, asyncio.Task[_Reply]] = {}
+        self._asking: dict[_Question, _Asking] = {}
         self._replies: dict[_Question, _Reply] = {}
+        self._replies_for_one: dict[tuple[_Question, str | None], _Reply] = {}
 
-    async def refresh(self, key: str, known_id: str | None) -> Mapping[str, Any] | None:
+    async def refresh(
+        self, key: str, known_id: str | None, key_id: str | None = None
+    ) -> Mapping[str, Any] | None:
         """Facts that differ from the known ones, or None.
 
         None means that what is known is as new as it gets. Raises IdpUnavailable when newer
         facts would be needed and cannot be had: nothing known, control or the issuer gone.
         """
-        question = (key, known_id)
-        reply = self._replies.get(question)
-        if reply is None or self._now() >= reply.not_before_s:
-            reply = await self._ask(question)
+        reply = await self._reply((key, known_id), key_id)
         if reply.facts is None and (known_id is None or reply.problem is not None):
             # A token that cannot be checked now is no bad token: 503, not 401 (contract §9).
             raise IdpUnavailable(
@@ -63,19 +72,36 @@ class FactsClient:
             )
         return reply.facts
 
-    async def _ask(self, question: _Question) -> _Reply:
-        task = self._asking.get(question)
-        if task is None:
-            task = asyncio.create_task(self._put(question))
-            self._asking[question] = task
-            task.add_done_callback(lambda _: self._asking.pop(question, None))
-        return await asyncio.shield(task)
+    async def _reply(self, question: _Question, key_id: str | None) -> _Reply:
+        while True:
+            kept = self._kept(question, key_id)
+            if kept is not None:
+                return kept
+            asking = self._asking.get(question)
+            if asking is None:
+                asking = self._ask(question, key_id)
+            reply = await asyncio.shield(asking.task)
+            if asking.key_id == key_id or not reply.one_key_id:
+                return reply
 
-    async def _put(self, question: _Question) -> _Reply:
+    def _kept(self, question: _Question, key_id: str | None) -> _Reply | None:
+        """What control answered a moment ago, while it said to wait."""
+        for reply in (self._replies.get(question), self._replies_for_one.get((question, key_id))):
+            if reply is not None and self._now() < reply.not_before_s:
+                return reply
+        return None
+
+    def _ask(self, question: _Question, key_id: str | None) -> _Asking:
+        asking = _Asking(key_id, asyncio.create_task(self._put(question, key_id)))
+        self._asking[question] = asking
+        asking.task.add_done_callback(lambda _: self._asking.pop(question, None))
+        return asking
+
+    async def _put(self, question: _Question, key_id: str | None) -> _Reply:
         key, have = question
         try:
             async with self._session().post(
-                f"http://control/facts/{key}", json={"have": have}
+                f"http://control/facts/{key}", json={"have": have, "key_id": key_id}
             ) as answer:
                 answer.raise_for_status()
                 document = await answer.json()
@@ -93,14 +119,25 @@ class FactsClient:
                 _reason(document["problem"]),
                 not_before_s,
                 document["detail"],
+                document["one_key_id"],
             )
+        self._keep(question, key_id, reply)
+        return reply
+
+    def _keep(self, question: _Question, key_id: str | None, reply: _Reply) -> None:
+        """Only that there is nothing: for a policy that knows newer facts than these, facts that
+        were kept would bring withdrawn keys back."""
         now_s = self._now()
         self._replies = {q: r for q, r in self._replies.items() if r.not_before_s > now_s}
-        if reply.facts is None:
-            # Facts are not remembered: for a policy that knows newer ones they would bring
-            # withdrawn keys back.
+        self._replies_for_one = {
+            q: r for q, r in self._replies_for_one.items() if r.not_before_s > now_s
+        }
+        if reply.facts is not None:
+            return
+        if reply.one_key_id:
+            self._replies_for_one[question, key_id] = reply
+        else:
             self._replies[question] = reply
-        return reply
 
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:

@@ -26,12 +26,20 @@ class Control:
     def __init__(self) -> None:
         self.reply: dict[str, Any] = {"facts": None, "retry_in_s": 5.0, "problem": None}
         self.asked: list[Any] = []
+        self.key_ids: list[str | None] = []
         self.delay_s = 0.01
+        self.replies: list[dict[str, Any]] = []
+        self.hold: asyncio.Event | None = None
 
     async def answer(self, request: web.Request) -> web.Response:
-        self.asked.append((request.match_info["key"], (await request.json())["have"]))
+        question = await request.json()
+        self.asked.append((request.match_info["key"], question["have"]))
+        self.key_ids.append(question["key_id"])
         await asyncio.sleep(self.delay_s)
-        return web.json_response({"detail": "", **self.reply})
+        if self.hold is not None:
+            await self.hold.wait()
+        reply = self.replies.pop(0) if self.replies else self.reply
+        return web.json_response({"detail": "", "one_key_id": False, **reply})
 
 
 @asynccontextmanager
@@ -103,6 +111,38 @@ async def test_a_flood_asks_once_and_then_waits_as_control_said(
         clock.now_s += 5.1
         assert await client.refresh("k", OLD) is None
     assert len(control.asked) == 2
+
+
+async def test_a_flood_of_key_ids_is_one_question_at_a_time(
+    tmp_path: Path, client: FactsClient
+) -> None:
+    control = Control()
+    control.replies = [control.reply | {"one_key_id": True}]
+    control.hold = asyncio.Event()
+    async with serving(control, tmp_path / "control.sock"):
+        asking = [asyncio.create_task(client.refresh("k", OLD, f"key {n}")) for n in range(100)]
+        async with asyncio.timeout(5):
+            while not control.asked:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        control.hold.set()
+        assert await asyncio.gather(*asking) == [None] * 100
+    # The first answer was about one key id only, the second about all.
+    assert control.key_ids == ["key 0", "key 1"]
+
+
+async def test_an_unknown_key_id_does_not_block_another(
+    tmp_path: Path, client: FactsClient
+) -> None:
+    control = Control()
+    control.reply |= {"one_key_id": True}
+    async with serving(control, tmp_path / "control.sock"):
+        for _ in range(10):
+            assert await client.refresh("k", OLD, "of elsewhere") is None
+        assert control.key_ids == ["of elsewhere"]
+        control.reply = {"facts": NEW, "retry_in_s": 0.0, "problem": None}
+        assert await client.refresh("k", OLD, "of elsewhere") is None
+        assert await client.refresh("k", OLD, "new key") == NEW
+    assert control.key_ids == ["of elsewhere", "new key"]
 
 
 async def test_nothing_known_anywhere_is_unavailable_with_controls_reason(

@@ -82,14 +82,17 @@ def facts_app(issuers: IssuerBook) -> Starlette:
     """`POST /facts/{key}`: newer facts than the worker has. See docs/adr/0002."""
 
     async def facts(request: Request) -> Response:
-        have = (await request.json())["have"]
+        question = await request.json()
         reply = await issuers.refresh(
-            request.path_params["key"], lambda known: content_id(canonical_json(known)) == have
+            request.path_params["key"],
+            lambda known: content_id(canonical_json(known)) == question["have"],
+            question["key_id"],
         )
         return JSONResponse(
             {
                 "facts": reply.facts,
                 "retry_in_s": reply.retry_in_s,
+                "one_key_id": reply.one_key_id,
                 "problem": reply.problem,
                 "detail": reply.detail,
             }

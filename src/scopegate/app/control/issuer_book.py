@@ -1,9 +1,10 @@
 """The issuers that configured plugins name: their metadata and keys, fetched and kept fresh.
 
-Control alone asks an identity provider for these, so that an issuer is asked at most once per
-`rediscovery_lifetime`, whatever key ids are presented to however many workers (contract
-openid-connect.md §22 point 4). What was learned is kept in the store: a restart needs no identity
-provider. What fails keeps what was known and tries again by itself.
+Control alone asks an identity provider for these, so that unknown key ids cost an issuer at most
+two fetches per `rediscovery_lifetime`, whatever is presented to however many workers (contract
+openid-connect.md §22 point 4, `fetch_budget.py`). What was learned is kept in the store: a restart
+needs no identity provider. A fetch that fails keeps what was known and is tried again within
+seconds.
 
 Here is when an issuer is asked; what is asked, and how: `oidc/discovery.py`.
 """
@@ -17,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from scopegate.app.control.fetch_budget import FetchBudget, Pause
 from scopegate.entities.finding import Finding
 from scopegate.oidc.discovery import Discovered, DiscoverySettings
 from scopegate.oidc.errors import OidcError
@@ -34,12 +36,14 @@ Fetch = Callable[[DiscoverySettings, IssuerFacts | None], Awaitable[Discovered]]
 
 FIRST_RETRY_S = 1.0  # after a failure; twice as long after each further one
 RETRY_S = 5.0  # and never longer than that; contract openid-connect.md §11
+LEAST_PAUSE_S = 0.1  # between two questions of a worker about the same
 WAIT_S = 3.0  # how long a worker's question may wait for a fetch (contract §22 point 7)
 
 
 @dataclass(slots=True)
 class _Issuer:
     request: IssuerRequest
+    budget: FetchBudget
     facts: Facts | None = None
     fetched_at_s: float = 0.0
     due_at_s: float = 0.0
@@ -52,11 +56,13 @@ class _Issuer:
 class Refreshed:
     """The answer to a worker. `facts` None: nothing newer; do not ask again for `retry_in_s`.
 
+    one_key_id        the worker may ask about other key ids meanwhile
     problem, detail   why what is known is not the newest; detail for the log
     """
 
     facts: Facts | None
     retry_in_s: float
+    one_key_id: bool = False
     problem: ReasonCode | None = None
     detail: str = ""
 
@@ -90,7 +96,7 @@ class IssuerBook:
             if key in self._issuers:
                 self._issuers[key].request = request
                 continue
-            issuer = _Issuer(request)
+            issuer = _Issuer(request, FetchBudget(request.rediscovery_lifetime_s))
             remembered = self._remembered.get(key)
             if remembered is not None:
                 issuer.facts = remembered["facts"]
@@ -147,37 +153,64 @@ class IssuerBook:
         except TimeoutError:
             pass
 
-    async def refresh(self, key: str, have: Callable[[Facts], bool]) -> Refreshed:
-        """Newer facts for a worker whose facts are `have`, fetched now if that is allowed."""
+    async def refresh(
+        self, key: str, have: Callable[[Facts], bool], key_id: str | None = None
+    ) -> Refreshed:
+        """Newer facts for a worker whose facts are `have`, fetched now if that is allowed.
+
+        `key_id`: of the token that needs a key; None for a token without one.
+        """
         issuer = self._issuers.get(key)
         if issuer is None:
-            return Refreshed(None, RETRY_S, AccessReason.ISSUER_UNKNOWN)
+            return Refreshed(None, RETRY_S, problem=AccessReason.ISSUER_UNKNOWN)
+        try:
+            async with asyncio.timeout(WAIT_S):
+                pause = await self._newer(issuer, have, key_id)
+        except TimeoutError:
+            pause = self._pause(issuer, key_id)
         if issuer.facts is not None and not have(issuer.facts):
             return Refreshed(issuer.facts, 0.0)
-        if issuer.fetch is None:
-            wait_s = self._allowed_at_s(issuer) - self._now()
-            if wait_s > 0:
-                return _nothing_newer(issuer, wait_s)
-            self._start(issuer)
-        if issuer.fetch is not None:
-            await asyncio.wait({issuer.fetch}, timeout=WAIT_S)
-        if issuer.facts is not None and not have(issuer.facts):
-            return Refreshed(issuer.facts, 0.0)
-        return _nothing_newer(issuer, max(self._allowed_at_s(issuer) - self._now(), 0.1))
+        return _nothing_newer(issuer, pause)
 
-    def _allowed_at_s(self, issuer: _Issuer) -> float:
-        """When the identity provider may be asked again on a worker's word."""
+    async def _newer(
+        self, issuer: _Issuer, have: Callable[[Facts], bool], key_id: str | None
+    ) -> Pause:
+        """Wait until there is something newer, or no fetch for this key id is allowed."""
+        while issuer.facts is None or have(issuer.facts):
+            if issuer.fetch is not None:
+                # It may have read the keys before the wanted one was published.
+                await asyncio.wait({issuer.fetch})
+                continue
+            pause = self._pause(issuer, key_id)
+            if pause.seconds > 0:
+                return pause
+            fetch = self._start_for(issuer, key_id)
+            await asyncio.wait({fetch})
+            break
+        return self._pause(issuer, key_id)
+
+    def _pause(self, issuer: _Issuer, key_id: str | None) -> Pause:
+        """How long the identity provider is not asked again on a worker's word."""
+        now_s = self._now()
         if issuer.problem is not None:
-            return issuer.due_at_s
+            return Pause(issuer.due_at_s - now_s)
         if issuer.facts is None:
-            return 0.0
-        return issuer.fetched_at_s + issuer.request.rediscovery_lifetime_s
+            return Pause(0.0)
+        return issuer.budget.pause(key_id, now_s)
 
-    def _start(self, issuer: _Issuer) -> None:
+    def _start_for(self, issuer: _Issuer, key_id: str | None) -> asyncio.Task[None]:
+        """Fetch on a worker's word; only one that could be left alone counts."""
+        is_extra = issuer.problem is None and issuer.facts is not None
+        if is_extra:
+            issuer.budget.spend(key_id, self._now())
+        return self._start(issuer, is_extra=is_extra)
+
+    def _start(self, issuer: _Issuer, *, is_extra: bool = False) -> asyncio.Task[None]:
         if issuer.fetch is None:
-            issuer.fetch = asyncio.create_task(self._run_fetch(issuer))
+            issuer.fetch = asyncio.create_task(self._run_fetch(issuer, is_extra=is_extra))
+        return issuer.fetch
 
-    async def _run_fetch(self, issuer: _Issuer) -> None:
+    async def _run_fetch(self, issuer: _Issuer, *, is_extra: bool) -> None:
         request = issuer.request
         try:
             previous = IssuerFacts.from_json(issuer.facts) if issuer.facts is not None else None
@@ -189,6 +222,8 @@ class IssuerBook:
         else:
             await self._succeeded(issuer, request, discovered)
         finally:
+            if is_extra and issuer.problem is not None:
+                issuer.budget.refund()
             issuer.fetch = None
             self._woken.set()
 
@@ -238,12 +273,14 @@ def _retry_s(failures: int) -> float:
     return min(FIRST_RETRY_S * 2.0 ** min(failures - 1, 10), RETRY_S)
 
 
-def _nothing_newer(issuer: _Issuer, retry_in_s: float) -> Refreshed:
+def _nothing_newer(issuer: _Issuer, pause: Pause) -> Refreshed:
+    retry_in_s = max(pause.seconds, LEAST_PAUSE_S)
     name, problem = issuer.request.discovery.issuer, issuer.problem
     if problem is not None:
-        return Refreshed(None, retry_in_s, problem.reason, f"issuer {name}: {problem.detail}")
+        detail = f"issuer {name}: {problem.detail}"
+        return Refreshed(None, retry_in_s, problem=problem.reason, detail=detail)
     if issuer.facts is None or issuer.fetch is not None:
         # Nothing was learned: whoever asks must not take what is known for the newest.
         detail = f"issuer {name}: no answer within {WAIT_S:g} s"
-        return Refreshed(None, retry_in_s, Reason.IDP_TIMEOUT, detail)
-    return Refreshed(None, retry_in_s)
+        return Refreshed(None, LEAST_PAUSE_S, problem=Reason.IDP_TIMEOUT, detail=detail)
+    return Refreshed(None, retry_in_s, pause.one_key_id or pause.seconds <= 0)

@@ -18,6 +18,7 @@ from scopegate.plugins.openid_connect.reasons import AccessReason
 from scopegate.plugins.ports import FactsPort
 
 T = TypeVar("T")
+_QUESTIONS = 2  # to control, for one token
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +69,27 @@ class Issuer:
     async def check(self, verify: Callable[[KnownIssuer], T]) -> T:
         """What `verify` makes of the known keys; where a key is unknown, of newer ones.
 
-        A rediscovery is control's to allow (contract openid-connect.md §11): without newer facts
-        the unknown key stands.
+        Whether the issuer is fetched anew is control's to allow (contract openid-connect.md §11):
+        without newer facts the unknown key stands. What control has may be older than the key,
+        too; then it is asked once more.
         """
         known = await self.known()
+        for _ in range(_QUESTIONS):
+            try:
+                return verify(known)
+            except UnknownKey as unknown:
+                document = await self._port.refresh(self._key, known.id, unknown.key_id)
+                if document is None:
+                    raise unknown.verdict() from None
+                newer = self._read(document)
+                if self._known is known:
+                    # Otherwise somebody else's answer came first, and may be newer than this one.
+                    self._known = newer
+                known = newer
         try:
             return verify(known)
-        except UnknownKey as unknown:
-            document = await self._port.refresh(self._key, known.id)
-            if document is None:
-                raise unknown.verdict() from None
-            newer = self._read(document)
-            if self._known is known:
-                # Otherwise somebody else's answer came first, and may be newer than this one.
-                self._known = newer
-            try:
-                return verify(newer)
-            except UnknownKey as still_unknown:
-                raise still_unknown.verdict() from None
+        except UnknownKey as still_unknown:
+            raise still_unknown.verdict() from None
 
 
 def configured_endpoints(config: Mapping[str, Any]) -> Endpoints:

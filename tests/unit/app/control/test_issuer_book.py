@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -54,6 +54,7 @@ class World:
     def __init__(self) -> None:
         self.now_s = 1_000_000.0
         self.answer: IssuerFacts | Exception = facts()
+        self.next_answers: list[IssuerFacts | Exception] = []
         self.fetches = 0
         self.hold: asyncio.Event | None = None
         self.changes = 0
@@ -63,9 +64,10 @@ class World:
         self.fetches += 1
         if self.hold is not None:
             await self.hold.wait()
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return Discovered(self.answer, (), is_complete=True)
+        answer = self.next_answers.pop(0) if self.next_answers else self.answer
+        if isinstance(answer, Exception):
+            raise answer
+        return Discovered(answer, (), is_complete=True)
 
     def changed(self) -> None:
         self.changes += 1
@@ -173,22 +175,112 @@ async def test_after_hours_of_outage_it_is_still_every_five_seconds(world: World
     assert world.fetches == 1101
 
 
-async def test_unknown_keys_cost_one_fetch_per_rediscovery_lifetime(world: World) -> None:
+def knows(*methods: str) -> Callable[[Mapping[str, Any]], bool]:
+    """A worker that has these facts already."""
+    return lambda known: known == facts(*methods).to_json()
+
+
+async def test_a_key_rotated_after_the_first_fetch_works_at_once(world: World) -> None:
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
+        world.answer = facts("S256")
+        reply = await book.refresh(request().key, knows(), "new key")
+    assert reply.facts == facts("S256").to_json()
+    assert world.fetches == 2
+
+
+async def test_a_key_rotated_after_unknown_ids_works_at_once(world: World) -> None:
     async with world.book() as book:
         book.want([request()])
         await settle()
         for _ in range(50):
-            reply = await book.refresh(request().key, lambda _: True)
-            assert reply.facts is None
+            # One client that goes on presenting a token of elsewhere.
+            reply = await book.refresh(request().key, knows(), "of elsewhere")
+            assert (reply.facts, reply.problem, reply.one_key_id) == (None, None, True)
             assert 0 < reply.retry_in_s <= 30
-        assert world.fetches == 1
-        world.now_s += 31
+        assert world.fetches == 2
+        world.answer = facts("S256")
+        reply = await book.refresh(request().key, knows(), "new key")
+    assert reply.facts == facts("S256").to_json()
+    assert world.fetches == 3
+
+
+async def test_a_fetch_begun_before_the_rotation_is_not_the_last_word(world: World) -> None:
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
+        world.hold = asyncio.Event()
+        old = asyncio.create_task(book.refresh(request().key, knows(), "of elsewhere"))
+        await settle()
+        new = asyncio.create_task(book.refresh(request().key, knows(), "new key"))
+        await settle()
+        world.hold.set()
+        world.next_answers = [facts(), facts("S256")]
+        assert (await old).facts is None
+        assert (await new).facts == facts("S256").to_json()
+    assert world.fetches == 3
+
+
+async def test_a_key_rotated_during_an_outage_works_in_seconds(world: World) -> None:
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
+        world.answer = DOWN
+        for _ in range(3):
+            reply = await book.refresh(request().key, knows(), "new key")
+            assert (reply.facts, reply.problem) == (None, "idp_unreachable")
+        assert reply.retry_in_s <= FIRST_RETRY_S
+        world.now_s += FIRST_RETRY_S
+        world.answer = facts("S256")
+        assert (await book.refresh(request().key, knows(), "new key")).facts is not None
+        # What failed has used nothing up: two more rotations work at once.
+        for number in range(2):
+            former = world.answer
+            world.answer = facts("S256", f"key {number}")
+            reply = await book.refresh(
+                request().key, lambda known, f=former: known == f.to_json(), f"key {number}"
+            )
+            assert reply.facts == world.answer.to_json()
+
+
+async def test_a_thousand_unknown_ids_cost_two_fetches_a_lifetime(world: World) -> None:
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
+        fetched_at_s: list[float] = []
+        for number in range(1000):
+            before = world.fetches
+            reply = await book.refresh(request().key, knows(), f"key {number}")
+            fetched_at_s += [world.now_s] * (world.fetches - before)
+            assert (reply.facts, reply.problem) == (None, None)
+            world.now_s += 0.1
+        # One by one over 100 seconds: never more than two in 30 seconds.
+        assert len(fetched_at_s) == 8
+        assert all(b - a >= 30 for a, b in zip(fetched_at_s, fetched_at_s[2:], strict=False))
+
+
+async def test_a_thousand_ids_at_once_cost_two_fetches(world: World) -> None:
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
+        asking = [book.refresh(request().key, knows(), f"key {number}") for number in range(1000)]
+        replies = await asyncio.gather(*asking)
+        assert all(reply.facts is None for reply in replies)
+        assert world.fetches == 3
+        # From now on the answer holds for all key ids.
+        reply = await book.refresh(request().key, knows(), "another")
+        assert (reply.one_key_id, reply.retry_in_s) == (False, 30)
+
+
+async def test_all_questions_during_a_fetch_get_what_it_brings(world: World) -> None:
+    async with world.book() as book:
+        book.want([request()])
+        await settle()
         world.hold = asyncio.Event()
         asking = [
-            asyncio.create_task(
-                book.refresh(request().key, lambda known: known == facts().to_json())
-            )
-            for _ in range(50)
+            asyncio.create_task(book.refresh(request().key, knows(), f"key {number}"))
+            for number in range(50)
         ]
         await settle()
         world.answer = facts("S256")

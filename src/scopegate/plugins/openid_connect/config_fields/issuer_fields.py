@@ -36,7 +36,7 @@ ISSUER = Group(
             False,
         ),
         "rediscovery_lifetime": amount(
-            "Least seconds between two fetches of discovery and keys.", 30
+            "Seconds in which unknown key ids cause at most two fetches of discovery and keys.", 30
         ),
         "discovery_headers_names": header_names("Extra headers for discovery and keys: names."),
         "discovery_headers_values": texts("Extra headers for discovery and keys: values."),
