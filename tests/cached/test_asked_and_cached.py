@@ -39,6 +39,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 USERS = ("Blog_with_scope", "Blog_without_scope")
 HOST = "localhost"
 PAGE: Headers = [("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate")]
+PREFLIGHT: Headers = [
+    ("Origin", "https://app.example"),
+    ("Access-Control-Request-Method", "GET"),
+]
 REQUESTS = 150
 # What differs between any two requests, or between two gateways.
 PASSING = {
@@ -271,6 +275,7 @@ def request_of(world: World, chance: random.Random) -> dict[str, Any]:
         headers.append(("Content-Type", kind))
     if chance.random() < 0.1:
         method = "OPTIONS"
+        headers += chance.choice([[], PREFLIGHT, PREFLIGHT[:1], PREFLIGHT[1:]])
     query = chance.choices(
         ["", "?a=1", "?q=a%20b", "?access_token=evil", "?Access%5FToken=evil", "?state=x&code=y"],
         [8, 1, 1, 1, 1, 1],

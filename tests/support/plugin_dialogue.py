@@ -56,6 +56,7 @@ CLUSTER_SECRET = "5e" * 32
 WITH_SCOPE, WITHOUT_SCOPE = "Blog_with_scope", "Blog_without_scope"
 SECOND_CLIENT = Client("second", "second_secret")
 NAVIGATION = {"accept": "text/html,*/*;q=0.8", "sec-fetch-mode": "navigate", "user-agent": "test"}
+PREFLIGHT = {"origin": "https://app.example", "access-control-request-method": "GET"}
 SCRIPT = {"accept": "application/json", "sec-fetch-mode": "cors", "user-agent": "test"}
 
 _SCHEMA = entity_schemas(PLUGIN_TYPES)["plugins"]

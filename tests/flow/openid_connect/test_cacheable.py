@@ -6,7 +6,7 @@ from typing import Any
 
 from scopegate.plugins.access import Cacheable
 from scopegate_demo.idp import TokenEdit
-from support.plugin_dialogue import SCRIPT, Answer, World, allowed, set_cookies
+from support.plugin_dialogue import PREFLIGHT, SCRIPT, Answer, World, allowed, set_cookies
 
 
 def cacheable(answer: Answer) -> Cacheable | None:
@@ -162,5 +162,5 @@ async def test_a_superseded_cookie_lasts_no_longer_than_its_grace(world: World) 
 
 async def test_who_is_let_in_without_a_credential_is_asked_about(world: World) -> None:
     plugin = await world.plugin(run_on_preflight=False)
-    answer = await world.visitor(plugin).send("OPTIONS", "/", SCRIPT)
+    answer = await world.visitor(plugin).send("OPTIONS", "/", PREFLIGHT)
     assert cacheable(answer) is None

@@ -10,6 +10,7 @@ import pytest
 
 from scopegate.plugins.access import Redirect, Respond
 from support.plugin_dialogue import (
+    PREFLIGHT,
     SCRIPT,
     WITH_SCOPE,
     WITHOUT_SCOPE,
@@ -249,12 +250,28 @@ async def test_without_the_code_flow_nobody_is_sent_to_a_login(world: World) -> 
 
 
 async def test_preflights_pass_untouched_only_if_so_configured(world: World) -> None:
-    preflight = {"origin": "https://app.example", "access-control-request-method": "GET"}
     visitor = world.visitor(await world.plugin(run_on_preflight=False))
-    answer = allowed(await visitor.send("OPTIONS", "/oidc", preflight | {"X_Consumer_Id": "me"}))
+    answer = allowed(await visitor.send("OPTIONS", "/oidc", PREFLIGHT | {"X_Consumer_Id": "me"}))
     assert answer.reason == "preflight"
     visitor = world.visitor(await world.plugin())
-    refused(await visitor.send("OPTIONS", "/oidc", preflight), 401, "no_credential")
+    refused(await visitor.send("OPTIONS", "/oidc", PREFLIGHT), 401, "no_credential")
+
+
+@pytest.mark.parametrize("missing", PREFLIGHT)
+@pytest.mark.parametrize("is_empty", [False, True])
+async def test_options_that_is_no_preflight_needs_credentials(
+    world: World, missing: str, is_empty: bool
+) -> None:
+    visitor = world.visitor(await world.plugin(run_on_preflight=False))
+    headers = {name: value for name, value in PREFLIGHT.items() if name != missing}
+    if is_empty:
+        headers[missing] = ""
+    refused(await visitor.send("OPTIONS", "/oidc", headers), 401, "no_credential")
+    # Nor does another method become a preflight by these headers.
+    refused(await visitor.send("POST", "/oidc", SCRIPT | PREFLIGHT), 401, "no_credential")
+    token = f"Bearer {world.idp.access_token(WITH_SCOPE)}"
+    answer = await visitor.send("OPTIONS", "/oidc", headers | {"authorization": token})
+    assert allowed(answer).reason != "preflight"
 
 
 async def test_a_repeated_callback_with_a_live_session_goes_to_its_page(world: World) -> None:

@@ -13,6 +13,7 @@ import pytest
 from scopegate.plugins.consumers import ConsumerRecord
 from support.plugin_dialogue import (
     NAVIGATION,
+    PREFLIGHT,
     SCRIPT,
     WITH_SCOPE,
     World,
@@ -192,7 +193,12 @@ async def test_a_form_that_cannot_be_looked_into_is_refused(world: World, encodi
     )
     headers = SCRIPT | FORM | {"content-encoding": encoding}
     visitor = world.visitor(plugin)
-    for method, others in (("POST", {}), ("POST", bearer(world)), ("OPTIONS", {})):
+    for method, others in (
+        ("POST", {}),
+        ("POST", bearer(world)),
+        ("OPTIONS", {}),
+        ("OPTIONS", PREFLIGHT),
+    ):
         answer = await visitor.send(method, "/oidc", headers | others)
         assert "bearer_token_param_type" in refused(answer, 400, "form_encoded").detail
     visitor = world.visitor(await world.plugin(**PLACES))
@@ -372,7 +378,9 @@ async def test_nobody_keeps_the_arguments_of_the_application(world: World) -> No
 async def test_a_preflight_takes_nothing_along_that_is_ours(world: World) -> None:
     visitor = world.visitor(await world.plugin(**PLACES, run_on_preflight=False))
     visitor.cookies |= {"theme": "dark", "jwt": "forged", "session": "1x", "session2": "x"}
-    answer = await visitor.send("OPTIONS", TARGET, SCRIPT | ELSEWHERE | {"x_consumer_id": "root"})
+    answer = await visitor.send(
+        "OPTIONS", TARGET, PREFLIGHT | ELSEWHERE | {"x_consumer_id": "root"}
+    )
     assert allowed(answer).reason == "preflight"
     assert "x_consumer_id" in allowed(answer).remove_headers
     has_no_forged_credential(answer)
@@ -382,11 +390,11 @@ async def test_a_preflight_takes_no_form_with_a_token_along(world: World) -> Non
     """A real one has no body; this is a request that calls itself one."""
     visitor = world.visitor(await world.plugin(**PLACES, run_on_preflight=False))
     body = b"a=1&access_token=forged&b=2&Access.Token=forged"
-    answer = allowed(await visitor.send("OPTIONS", "/oidc", SCRIPT | FORM, body))
+    answer = allowed(await visitor.send("OPTIONS", "/oidc", PREFLIGHT | FORM, body))
     assert visitor.asked_for_body
     left = bytearray(body)
     for start, end in reversed(answer.body_cuts):
         del left[start:end]
     assert bytes(left) == b"a=1&b=2"
-    allowed(await visitor.send("OPTIONS", "/oidc", SCRIPT))
+    allowed(await visitor.send("OPTIONS", "/oidc", PREFLIGHT))
     assert not visitor.asked_for_body

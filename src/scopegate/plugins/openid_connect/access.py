@@ -28,7 +28,7 @@ from scopegate.plugins.openid_connect.issuer import Issuer, configured_endpoints
 from scopegate.plugins.openid_connect.login import Callback, Login
 from scopegate.plugins.openid_connect.login_action import Entry
 from scopegate.plugins.openid_connect.logout import Logout
-from scopegate.plugins.openid_connect.navigation import is_navigation
+from scopegate.plugins.openid_connect.navigation import is_navigation, is_preflight
 from scopegate.plugins.openid_connect.reasons import AccessReason, PassReason
 from scopegate.plugins.openid_connect.refusals import Refusals
 from scopegate.plugins.openid_connect.sessions import Absent, Sessions
@@ -82,7 +82,7 @@ class OpenIdConnect:
         arguments = Arguments(request)
         client = self._clients.all[0]
         try:
-            if request.method == "OPTIONS" and not self._run_on_preflight:
+            if not self._run_on_preflight and is_preflight(request):
                 # So that what stands in a form is cut out; a real preflight has no body.
                 self._credentials.is_in_form(arguments)
                 return self._admission.preflight(request, arguments)

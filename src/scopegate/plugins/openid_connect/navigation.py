@@ -1,4 +1,5 @@
-"""Whether a request is a browser that goes somewhere, so that a login page makes sense.
+"""Whether a request is a browser that goes somewhere, so that a login page makes sense; and whether
+it is a CORS preflight, which brings no credentials.
 
 Kong redirects whoever asks. We do not redirect a request that says itself that it is no navigation:
 a redirect there only breaks the page and leaves cookies behind. Plain curl (`Accept: */*`, no
@@ -30,6 +31,12 @@ def is_navigation(request: Request) -> bool:
         return False
     accept = request.header("accept") or ""
     return len(accept) <= _ACCEPT_LIMIT_CHARS and not _wants_only_json(accept)
+
+
+def is_preflight(request: Request) -> bool:
+    """True for a CORS preflight (contract §1). Source: Fetch standard, CORS-preflight request."""
+    wanted = ("origin", "access-control-request-method")
+    return request.method == "OPTIONS" and all(request.header(name) for name in wanted)
 
 
 def _wants_only_json(accept: str) -> bool:

@@ -207,7 +207,7 @@ class PassReason(ReasonCode):
     """Why a request passes, is redirected or answered."""
 
     ANONYMOUS = "anonymous", (), "Nobody was authenticated; on as the consumer of `anonymous`.", ""
-    PREFLIGHT = "preflight", (), "An OPTIONS request, with `run_on_preflight=false`.", ""
+    PREFLIGHT = "preflight", (), "A CORS preflight, with `run_on_preflight=false`.", ""
     LOGIN_STARTED = "login_started", 302, "Off to the identity provider.", ""
     LOGIN_REPEATED = (
         "login_repeated",

@@ -1,7 +1,7 @@
 import pytest
 
 from scopegate.plugins.access import Request
-from scopegate.plugins.openid_connect.navigation import is_navigation
+from scopegate.plugins.openid_connect.navigation import is_navigation, is_preflight
 from support.plugin_requests import plugin_request
 
 BROWSER_ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -45,3 +45,13 @@ def test_a_browser_that_goes_somewhere_and_plain_curl_are_navigations(asked: Req
 )
 def test_a_request_that_says_so_itself_is_none(asked: Request) -> None:
     assert not is_navigation(asked)
+
+
+def test_a_preflight_is_options_with_origin_and_wanted_method() -> None:
+    wanted = {"origin": "null", "access_control_request_method": "PUT"}
+    assert is_preflight(request("OPTIONS", **wanted))
+    assert not is_preflight(request("GET", **wanted))
+    for name in wanted:
+        assert not is_preflight(request("OPTIONS", **wanted | {name: ""}))
+        rest = {other: value for other, value in wanted.items() if other != name}
+        assert not is_preflight(request("OPTIONS", **rest))

@@ -160,7 +160,12 @@ CREDENTIALS = Group(
         "hide_credentials": flag(
             "Keep the credential that was used from the upstream; all others it never gets.", True
         ),
-        "run_on_preflight": flag("Guard OPTIONS requests too.", True),
+        "run_on_preflight": flag(
+            "Ask CORS preflights for credentials, too. A preflight is an OPTIONS request with "
+            "`Origin` and `Access-Control-Request-Method`; any other OPTIONS request is always "
+            "asked.",
+            True,
+        ),
         "introspect_jwt_tokens": later(flag("Introspect JWTs as well.", False)),
         "anonymous": text(
             "Id or user name of the consumer as whom a request goes on that could not be "
