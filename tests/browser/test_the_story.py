@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -49,6 +50,41 @@ async def test_blog_without_scope_is_refused_and_the_log_says_why(demo: RunningD
     assert line["event"] == f"[openid-connect] {SCOPES_NOT_FOUND}"
     assert line["reason"] == "scopes_missing"
     assert line["status"] == 403
+
+
+async def test_a_form_without_a_session_can_be_sent_again(demo: RunningDemo) -> None:
+    async with chromium() as browser, person(browser) as page:
+        # A page of the same site, with a form.
+        await page.goto(urljoin(demo.url, "/elsewhere"))
+        await page.set_content(
+            f'<form method="post" action="{demo.url}"><input name="note" value="mine"></form>'
+        )
+        async with page.expect_navigation():
+            await page.locator("form").evaluate("form => form.submit()")
+        text = await page.inner_text("body")
+        await screenshot(page, "demo-form-not-sent")
+        assert "Sign in, then send it again" in text
+        assert "401 Unauthorized" in text
+        async with page.context.expect_page() as opened:
+            await page.locator("a").click(modifiers=["Control"])
+        other = await opened.value
+        await log_in(other, "Blog_with_scope")
+        assert json.loads(await other.inner_text("body"))["method"] == "GET"
+        await page.reload()
+        seen = json.loads(await page.inner_text("body"))
+        assert (seen["method"], seen["form"]) == ("POST", {"note": "mine"})
+
+
+async def test_the_link_to_sign_in_leads_to_the_login(demo: RunningDemo) -> None:
+    async with chromium() as browser, person(browser) as page:
+        await page.goto(urljoin(demo.url, "/elsewhere"))
+        await page.set_content(f'<form method="post" action="{demo.url}"></form>')
+        async with page.expect_navigation():
+            await page.locator("form").evaluate("form => form.submit()")
+        async with page.expect_navigation():
+            await page.locator("a").click()
+        await log_in(page, "Blog_with_scope")
+        assert json.loads(await page.inner_text("body"))["method"] == "GET"
 
 
 async def test_no_secret_is_in_any_log(demo: RunningDemo) -> None:

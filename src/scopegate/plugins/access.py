@@ -146,6 +146,8 @@ class Refusal:
     challenge   value of WWW-Authenticate, if any
     location    answer with a redirect to this URL instead
     required    what would have been enough, alternatives as configured; for the log
+    sign_in     for a form that was not sent on: the page of this site (path and query) that leads
+                to the login
     """
 
     status: int
@@ -158,6 +160,7 @@ class Refusal:
     show_detail: bool = False
     retry_after_s: int | None = None
     required: tuple[str, ...] = ()
+    sign_in: str | None = field(default=None, repr=False)
     subject: str | None = None
     log: tuple[LogLine, ...] = ()
 

@@ -42,7 +42,7 @@ def _refused(
     detail = refusal.detail if refusal.show_detail else None
     if request is not None and pages.prefers_html(request.header("accept")):
         headers += (("content-type", "text/html; charset=utf-8"), *pages.PAGE_HEADERS)
-        body = pages.page(refusal.status, refusal.message, request_id, detail)
+        body = pages.page(refusal.status, refusal.message, request_id, detail, refusal.sign_in)
     else:
         headers += (("content-type", "application/json; charset=utf-8"),)
         body = pages.json_body(refusal.message, request_id, detail)

@@ -1,7 +1,8 @@
 """What a refused client reads: a plain page for people, Kong's JSON for programs.
 
-Neither echoes anything of the request but the request id, which Envoy made. With a plugin's
-`display_errors` both say the refusal's detail as well, and that can quote the request.
+Neither echoes anything of the request but the request id, which Envoy made, and the link of a page
+that says to sign in and send a form again. With a plugin's `display_errors` both say the refusal's
+detail as well, and that can quote the request.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ _HEADINGS = {
     500: ("Something went wrong", "This is our fault, not yours. Please try again later."),
     503: ("Not available right now", "A part that we rely on does not answer. Try again shortly."),
 }
+_SEND_AGAIN = (
+    "Sign in, then send it again",
+    "You are not signed in, so what you sent did not reach the application.",
+)
 _OTHER = ("This did not work", "The request could not be answered.")
 
 PAGE_HEADERS: tuple[Header, ...] = (
@@ -70,9 +75,15 @@ def json_body(message: str, request_id: str, detail: str | None = None) -> bytes
     return json.dumps(document).encode()
 
 
-def page(status: int, message: str, request_id: str, detail: str | None = None) -> bytes:
-    """The page that a person sees."""
-    heading, explanation = _HEADINGS.get(status, _OTHER)
+def page(
+    status: int,
+    message: str,
+    request_id: str,
+    detail: str | None = None,
+    sign_in: str | None = None,
+) -> bytes:
+    """The page that a person sees. `sign_in`: see Refusal."""
+    heading, explanation = _SEND_AGAIN if sign_in else _HEADINGS.get(status, _OTHER)
     return (
         _templates()
         .get_template("refused.html")
@@ -83,6 +94,7 @@ def page(status: int, message: str, request_id: str, detail: str | None = None) 
             message=message,
             request_id=request_id,
             detail=detail,
+            sign_in=sign_in,
         )
         .encode()
     )

@@ -176,7 +176,7 @@ class PendingLogins:
             id=state_id,
             browser_mark=self._derive(browser, "mark", state_id),
             ends_at_s=now_s + self._timeout_s,
-            return_to=_local(return_to),
+            return_to=local_page(return_to),
             client_id=client_id,
             redirect_uri=redirect_uri,
             attempt=attempt,
@@ -275,7 +275,7 @@ class PendingLogins:
         return associated(self._settings.name, self._binding)
 
 
-def _local(return_to: str) -> str:
+def local_page(return_to: str) -> str:
     """The target if it is a path on this site whatever a browser makes of it, else `/`.
 
     Browsers drop control characters from a URL and read a backslash as a slash, and `//host` is

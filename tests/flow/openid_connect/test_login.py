@@ -10,6 +10,7 @@ import pytest
 
 from scopegate.plugins.access import Redirect, Respond
 from support.plugin_dialogue import (
+    NAVIGATION,
     PREFLIGHT,
     SCRIPT,
     WITH_SCOPE,
@@ -242,6 +243,55 @@ async def test_a_plain_post_gets_401_and_plain_curl_a_redirect(world: World) -> 
     visitor = world.visitor(await world.plugin())
     refused(await visitor.send("POST", "/oidc", {"accept": "*/*"}), 401, "no_credential")
     redirected(await visitor.send("GET", "/oidc", {"accept": "*/*"}), "login_started")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+async def test_a_form_without_a_session_is_never_sent_to_the_login(
+    world: World, method: str
+) -> None:
+    """After the login it would arrive as a GET, without its body."""
+    visitor = world.visitor(await world.plugin())
+    answer = refused(await visitor.send(method, "/oidc?a=1", NAVIGATION), 401, "no_credential")
+    assert answer.sign_in == "/oidc"
+    assert answer.location is None
+    assert answer.response_headers == ()
+    # The link is a navigation: to the login, and back to the page.
+    login = await visitor.authenticate(await visitor.start_login(answer.sign_in))
+    allowed(await visitor.come_back(login))
+    assert allowed(await visitor.send(method, "/oidc?a=1", NAVIGATION)).method is None
+
+
+async def test_the_link_to_sign_in_keeps_the_query_where_logins_do(world: World) -> None:
+    visitor = world.visitor(await world.plugin(preserve_query_args=True))
+    answer = refused(await visitor.post("/oidc?a=1&b=%22", {"c": "2"}), 401, "no_credential")
+    assert answer.sign_in == "/oidc?a=1&b=%22"
+
+
+async def test_the_link_to_sign_in_stays_on_the_site(world: World) -> None:
+    visitor = world.visitor(await world.plugin(preserve_query_args=True))
+    for target in ("//evil.example/", "/\\evil.example", "/oidc?a=\x01"):
+        answer = refused(await visitor.post(target, {}), 401, "no_credential")
+        assert answer.sign_in == "/"
+
+
+async def test_a_form_with_a_session_that_ended_is_not_lost(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    await visitor.log_in("/oidc")
+    world.clock.advance(3601)
+    answer = refused(await visitor.post("/oidc", {"a": "1"}), 401, "session_rolling_timeout")
+    assert answer.sign_in == "/oidc"
+
+
+async def test_a_script_that_posts_gets_a_plain_401(world: World) -> None:
+    visitor = world.visitor(await world.plugin())
+    answer = refused(await visitor.send("POST", "/oidc", SCRIPT), 401, "no_credential")
+    assert answer.sign_in is None
+
+
+async def test_without_the_code_flow_a_form_gets_no_link(world: World) -> None:
+    visitor = world.visitor(await world.plugin(auth_methods=["bearer", "session"]))
+    answer = refused(await visitor.post("/oidc", {"a": "1"}), 401, "no_credential")
+    assert answer.sign_in is None
 
 
 async def test_without_the_code_flow_nobody_is_sent_to_a_login(world: World) -> None:

@@ -264,6 +264,24 @@ async def test_people_get_a_page_and_programs_json(
         assert json.loads(response.body)["message"] == "Forbidden"
 
 
+async def test_a_form_gets_a_page_with_a_link_to_sign_in(
+    tmp_path: Path, recorder: Recorder
+) -> None:
+    refusal = replace(REFUSAL, status=401, message="Unauthorized", sign_in='/a?q="><script>')
+    service = Service(tmp_path, recorder, Say(refusal))
+    response = await service.ask(("accept", "text/html"))
+    assert response.status == 401
+    assert "location" not in dict(response.headers("client"))
+    page = response.body.decode()
+    assert "send it again" in page
+    assert '<a href="/a?q=&#34;&gt;&lt;script&gt;">Sign in</a>' in page
+    response = await service.ask(("accept", "application/json"))
+    assert json.loads(response.body).keys() == {"message", "request_id"}
+    other = replace(REFUSAL, status=401, message="Unauthorized")
+    response = await Service(tmp_path, recorder, Say(other)).ask(("accept", "text/html"))
+    assert b"<a " not in response.body
+
+
 async def test_a_refusal_is_one_line_with_its_reason_and_the_request(
     tmp_path: Path, recorder: Recorder
 ) -> None:

@@ -28,7 +28,7 @@ from scopegate.plugins.openid_connect.issuer import Issuer, configured_endpoints
 from scopegate.plugins.openid_connect.login import Callback, Login
 from scopegate.plugins.openid_connect.login_action import Entry
 from scopegate.plugins.openid_connect.logout import Logout
-from scopegate.plugins.openid_connect.navigation import is_navigation, is_preflight
+from scopegate.plugins.openid_connect.navigation import is_form, is_navigation, is_preflight
 from scopegate.plugins.openid_connect.reasons import AccessReason, PassReason
 from scopegate.plugins.openid_connect.refusals import Refusals
 from scopegate.plugins.openid_connect.sessions import Absent, Sessions
@@ -162,14 +162,18 @@ class OpenIdConnect:
         reason: ReasonCode,
         detail: str,
     ) -> Outcome:
-        """Nothing that says who it is: to the login, or 401."""
+        """Nothing that says who it is: to the login, or 401 (docs/adr/0003)."""
         anonymous = self._admission.anonymous(request, arguments)
         if anonymous is not None:
             return anonymous
         if self._login.enabled and is_navigation(request):
             return await self._login.begin(request, arguments, client)
+        sign_in = None
+        if self._login.enabled and is_form(request):
+            sign_in = self._login.page(request)
+            detail += "; only GET and HEAD are sent to the login"
         return self._refusals.unauthenticated(
-            client, reason, detail, headers=self._expired_cookies(request)
+            client, reason, detail, headers=self._expired_cookies(request), sign_in=sign_in
         )
 
     async def _unauthenticated(

@@ -30,7 +30,7 @@ from scopegate.plugins.openid_connect.sessions import cookies_for_upstream, key_
 from scopegate.plugins.openid_connect.token_calls import TokenCalls
 from scopegate.plugins.ports import Ports
 from scopegate.session.cookies import CookieSettings
-from scopegate.session.login_state import LoginFinish, Matched, PendingLogins
+from scopegate.session.login_state import LoginFinish, Matched, PendingLogins, local_page
 from scopegate.session.single_flight import claim_once
 
 # What an authorization response adds to the URL; the upstream never sees it.
@@ -125,7 +125,7 @@ class Login:
         redirect_uri = client.redirect_uri or f"{request.scheme}://{request.host}{request.path}"
         start = self._pending.begin(
             request.header("cookie"),
-            return_to=return_to or self._page(request),
+            return_to=return_to or self.page(request),
             client_id=client.id,
             redirect_uri=redirect_uri,
             https=request.scheme == "https",
@@ -152,10 +152,11 @@ class Login:
         cookies = [("set-cookie", start.set_cookie)] if start.set_cookie else []
         return Redirect(location, PassReason.LOGIN_STARTED, tuple(cookies))
 
-    def _page(self, request: Request) -> str:
+    def page(self, request: Request) -> str:
+        """The page that was asked for, on this site: path and, if wanted, query."""
         if self._keep_query and request.query:
-            return f"{request.path}?{request.query}"
-        return request.path
+            return local_page(f"{request.path}?{request.query}")
+        return local_page(request.path)
 
     def _from_client(self, arguments: Arguments) -> Iterator[tuple[str, str]]:
         for name in self._extra_from_client:

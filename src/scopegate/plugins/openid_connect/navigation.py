@@ -1,5 +1,5 @@
-"""Whether a request is a browser that goes somewhere, so that a login page makes sense; and whether
-it is a CORS preflight, which brings no credentials.
+"""What kind of a browser's request it is: a navigation, which a login page can interrupt; a page's
+form, which it cannot, since the form would be lost; a CORS preflight, which brings no credentials.
 
 Kong redirects whoever asks. We do not redirect a request that says itself that it is no navigation:
 a redirect there only breaks the page and leaves cookies behind. Plain curl (`Accept: */*`, no
@@ -18,10 +18,17 @@ _PAGES = ("text/html", "application/xhtml+xml", "text/*", "*/*")
 
 def is_navigation(request: Request) -> bool:
     """True where a redirect to a login page can lead anywhere."""
-    fetch_mode = request.header("sec-fetch-mode")
-    if fetch_mode is not None and fetch_mode != "navigate":
-        return False
-    if fetch_mode is None and request.method not in _SAFE_METHODS:
+    return request.method in _SAFE_METHODS and _is_answered_with_a_page(request)
+
+
+def is_form(request: Request) -> bool:
+    """True where a page's form may have sent it: whoever sees the answer can send it again."""
+    return request.method not in _SAFE_METHODS and _is_answered_with_a_page(request)
+
+
+def _is_answered_with_a_page(request: Request) -> bool:
+    """Unless the request says itself that no page is shown."""
+    if request.header("sec-fetch-mode") not in (None, "navigate"):
         return False
     if (request.header("x-requested-with") or "").lower() == "xmlhttprequest":
         return False

@@ -47,8 +47,9 @@ class Refusals:
         status: int = 401,
         headers: Iterable[Header] = (),
         redirect: bool = True,
+        sign_in: str | None = None,
     ) -> Refusal:
-        """401. `error` is RFC 6750's code when a credential was presented."""
+        """401. `error`: RFC 6750's code when a credential was presented; `sign_in`: see Refusal."""
         return Refusal(
             status=status,
             reason=reason,
@@ -58,6 +59,7 @@ class Refusals:
             location=client.unauthorized_redirect_uri if redirect else None,
             response_headers=tuple(headers),
             show_detail=self.display_errors,
+            sign_in=sign_in,
         )
 
     def malformed(

@@ -1,7 +1,11 @@
 import pytest
 
 from scopegate.plugins.access import Request
-from scopegate.plugins.openid_connect.navigation import is_navigation, is_preflight
+from scopegate.plugins.openid_connect.navigation import (
+    is_form,
+    is_navigation,
+    is_preflight,
+)
 from support.plugin_requests import plugin_request
 
 BROWSER_ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -20,7 +24,6 @@ def request(method: str = "GET", **headers: str) -> Request:
         request(accept=BROWSER_ACCEPT, sec_fetch_mode="navigate"),
         request(accept="application/json, */*"),
         request("HEAD"),
-        request("POST", sec_fetch_mode="navigate"),
         request(accept="image/png"),
     ],
 )
@@ -39,6 +42,7 @@ def test_a_browser_that_goes_somewhere_and_plain_curl_are_navigations(asked: Req
         request(accept=BROWSER_ACCEPT + "," * 4096),
         request(upgrade="websocket"),
         request("POST"),
+        request("POST", sec_fetch_mode="navigate"),
         request("DELETE"),
         request("POST", content_type="application/grpc", sec_fetch_mode="navigate"),
     ],
@@ -55,3 +59,18 @@ def test_a_preflight_is_options_with_origin_and_wanted_method() -> None:
         assert not is_preflight(request("OPTIONS", **wanted | {name: ""}))
         rest = {other: value for other, value in wanted.items() if other != name}
         assert not is_preflight(request("OPTIONS", **rest))
+
+
+def test_a_form_is_what_a_page_posts_and_no_script() -> None:
+    assert is_form(request("POST", accept=BROWSER_ACCEPT, sec_fetch_mode="navigate"))
+    assert is_form(request("POST", accept=BROWSER_ACCEPT)), "browsers without Sec-Fetch-Mode"
+    assert not is_form(request("GET", accept=BROWSER_ACCEPT, sec_fetch_mode="navigate"))
+    assert not is_form(request("HEAD"))
+    for headers in (
+        {"sec_fetch_mode": "cors"},
+        {"sec_fetch_mode": ""},
+        {"x_requested_with": "XMLHttpRequest"},
+        {"accept": "application/json"},
+        {"content_type": "application/grpc"},
+    ):
+        assert not is_form(request("POST", **headers))
