@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urljoin
 
+import aiohttp
 import pytest
 
 from support.browser import chromium, log_in, person, screenshot
@@ -85,6 +86,24 @@ async def test_the_link_to_sign_in_leads_to_the_login(demo: RunningDemo) -> None
             await page.locator("a").click()
         await log_in(page, "Blog_with_scope")
         assert json.loads(await page.inner_text("body"))["method"] == "GET"
+
+
+async def test_a_login_by_form_post_from_another_site_works(
+    demo: RunningDemo, http: aiohttp.ClientSession
+) -> None:
+    """The provider is another site (127.0.0.1 for localhost): the login cookie comes along."""
+    async with http.get(f"{demo.admin}/plugins") as answer:
+        (plugin,) = (await answer.json())["data"]
+    for mode in ("form_post", "query"):
+        change = {"config": {"response_mode": mode}}
+        async with http.patch(f"{demo.admin}/plugins/{plugin['id']}", json=change) as answer:
+            assert answer.status == 200
+        async with chromium() as browser, person(browser) as page:
+            await page.goto(demo.url)
+            assert ("response_mode=form_post" in page.url) is (mode == "form_post")
+            await log_in(page, "Blog_with_scope")
+            await page.wait_for_url(f"{demo.url}**")
+            assert json.loads(await page.inner_text("body"))["method"] == "GET"
 
 
 async def test_no_secret_is_in_any_log(demo: RunningDemo) -> None:

@@ -65,7 +65,7 @@ class CookieSettings:
     """One gateway cookie. Raises ValueError naming the field that cannot be.
 
     secure      None: Secure when the request came over https
-    same_site   `Default`: no SameSite attribute, which is not the same as `Lax`
+    same_site   `Default` is written as `Lax`, since not every browser defaults to that
     """
 
     name: str
@@ -280,8 +280,8 @@ def _attributes(settings: CookieSettings, *, https: bool) -> str:
         attributes.append("Secure")
     if settings.http_only:
         attributes.append("HttpOnly")
-    if settings.same_site != "Default":
-        attributes.append(f"SameSite={settings.same_site}")
+    same_site = "Lax" if settings.same_site == "Default" else settings.same_site
+    attributes.append(f"SameSite={same_site}")
     return "".join(f"; {attribute}" for attribute in attributes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -151,12 +152,42 @@ async def test_a_form_post_callback_reaches_the_upstream_as_get_without_a_body(
 ) -> None:
     visitor = world.visitor(await world.plugin(response_mode="form_post"))
     start = await visitor.start_login("/oidc?page=2")
-    assert "SameSite" not in set_cookies(start)[0], "a cross-site POST has to bring the cookie"
+    # A cross-site POST has to bring the cookie.
+    assert set_cookies(start)[0].endswith("; Path=/; Secure; HttpOnly; SameSite=None")
     callback = await visitor.authenticate(start)
     assert callback.form is not None
     answer = allowed(await visitor.come_back(callback))
     assert (answer.method, answer.drop_body, answer.query) == ("GET", True, "")
     assert visitor.has_session
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("config", "attributes"),
+    [
+        ({}, {"SameSite=Lax"}),
+        ({"response_mode": "form_post"}, {"Secure", "SameSite=None"}),
+        # What is configured stays, for a provider of the same site.
+        (
+            {"response_mode": "form_post", "authorization_cookie_same_site": "Lax"},
+            {"SameSite=Lax"},
+        ),
+        ({"authorization_cookie_same_site": "Strict"}, {"SameSite=Strict"}),
+    ],
+)
+async def test_the_login_cookie_always_says_its_same_site(
+    world: World, scheme: str, config: dict[str, Any], attributes: set[str]
+) -> None:
+    visitor = world.visitor(await world.plugin(**config), scheme=scheme)
+    (cookie,) = set_cookies(await visitor.start_login("/oidc"))
+    found = {part for part in cookie.split("; ") if part.startswith(("SameSite", "Secure"))}
+    assert found == attributes | ({"Secure"} if scheme == "https" else set())
+
+
+async def test_a_session_cookie_with_same_site_default_is_lax(world: World) -> None:
+    visitor = world.visitor(await world.plugin(session_cookie_same_site="Default"))
+    (cookie,) = set_cookies(await visitor.log_in())
+    assert cookie.endswith("; Path=/; HttpOnly; SameSite=Lax")
 
 
 async def test_form_post_takes_no_answer_from_the_query(world: World) -> None:

@@ -89,7 +89,7 @@ def test_two_logins_of_a_browser_share_the_cookie_and_nothing_else() -> None:
 def test_the_cookie_goes_out_as_the_settings_say_and_lasts_longer_than_any_login() -> None:
     start = begin()
     assert start.set_cookie is not None
-    assert start.set_cookie.endswith("; Max-Age=1200; Path=/; Secure; HttpOnly")
+    assert start.set_cookie.endswith("; Max-Age=1200; Path=/; Secure; HttpOnly; SameSite=Lax")
 
 
 def test_a_login_that_begins_late_in_the_life_of_the_cookie_has_its_whole_time() -> None:

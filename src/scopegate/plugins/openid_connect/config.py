@@ -177,6 +177,20 @@ def _browsers_take(cookie: str) -> EntityCheck:
     return Holds((name, path, domain, secure, same_site), fault)
 
 
+def _form_post_needs_secure(config: Config) -> Mapping[str, str]:
+    """`Default` is then written as `None`, which browsers take with Secure only."""
+    if (
+        config["response_mode"] != "form_post"
+        or config["authorization_cookie_same_site"] != "Default"
+        or config["authorization_cookie_secure"] is not False
+    ):
+        return {}
+    return {
+        "authorization_cookie_secure": "must not be false when response_mode is 'form_post' and "
+        f"authorization_cookie_same_site is 'Default', which is 'None' then: {_DROPPED}"
+    }
+
+
 _DROPPED = "browsers drop such a cookie"
 
 
@@ -191,6 +205,10 @@ _CHECKS: tuple[EntityCheck, ...] = (
     _not_the_login_cookie("jwt_session_cookie"),
     _browsers_take("session_cookie"),
     _browsers_take("authorization_cookie"),
+    Holds(
+        ("response_mode", "authorization_cookie_secure", "authorization_cookie_same_site"),
+        _form_post_needs_secure,
+    ),
     _pairs("discovery_headers"),
     _pairs("authorization_query_args"),
     _pairs("token_headers"),

@@ -90,13 +90,21 @@ class Login:
         )
         self._extra_from_client = tuple(config["authorization_query_args_client"] or ())
         self._issuers_allowed = tuple(config["issuers_allowed"] or ())
+        same_site, secure = (
+            config["authorization_cookie_same_site"],
+            config["authorization_cookie_secure"],
+        )
+        if self._form_post and same_site == "Default":
+            # The answer is a form of the provider's site: with `Lax` the cookie would not come
+            # along. Browsers take `None` with Secure only (RFC 6265bis §5.7).
+            same_site, secure = "None", True
         cookie = CookieSettings(
             name=config["authorization_cookie_name"],
             path=config["authorization_cookie_path"],
             domain=config["authorization_cookie_domain"],
             http_only=config["authorization_cookie_http_only"],
-            secure=config["authorization_cookie_secure"],
-            same_site=config["authorization_cookie_same_site"],
+            secure=secure,
+            same_site=same_site,
         )
         self.cookie_name = cookie.name
         self._pending = PendingLogins(

@@ -48,7 +48,7 @@ class AccessReason(ReasonCode):
         "The browser came back from the login several times without the login cookie.",
         "Cookies are blocked, or never come back: compare the host and scheme of `redirect_uri` "
         "with those that the browser shows, and look at `authorization_cookie_domain`, `_path`, "
-        "`_secure` and `_same_site` (`form_post` needs `None`).",
+        "`_secure` and `_same_site` (`form_post` needs `None`, and that needs https).",
     )
     ID_TOKEN_MISSING = (
         "id_token_missing",

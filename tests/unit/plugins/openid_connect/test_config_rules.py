@@ -75,6 +75,12 @@ def test_names_and_values_go_in_step(names: str, values: str) -> None:
             "is 'None': browsers drop such a cookie",
         ),
         (
+            {"response_mode": "form_post", "authorization_cookie_secure": False},
+            "authorization_cookie_secure: must not be false when response_mode is 'form_post' and "
+            "authorization_cookie_same_site is 'Default', which is 'None' then: browsers drop "
+            "such a cookie",
+        ),
+        (
             {
                 "authorization_query_args_names": ["prompt", "state"],
                 "authorization_query_args_values": ["login", "x"],

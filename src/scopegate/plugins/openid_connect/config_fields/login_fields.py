@@ -83,7 +83,11 @@ AUTHORIZATION = Group(
             "Whether it is sent over https only; unset: as the request came."
         ),
         "authorization_cookie_same_site": choice(
-            "Its SameSite attribute; `Default` leaves it out.", SAME_SITE, "Default"
+            "Its SameSite attribute. `Default` is `Lax`, and `None` with `Secure` where "
+            "`response_mode` is `form_post`: then browsers keep it over https and on localhost "
+            "only.",
+            SAME_SITE,
+            "Default",
         ),
         "authorization_rolling_timeout": amount(
             "Seconds in which a login must be finished; 0: the longest we keep one.", 600

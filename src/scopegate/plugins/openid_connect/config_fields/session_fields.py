@@ -63,7 +63,7 @@ SESSION = Group(
             "Whether it is sent over https only; unset: as the request came."
         ),
         "session_cookie_same_site": choice(
-            "Its SameSite attribute; `Default` leaves it out.", SAME_SITE, "Lax"
+            "Its SameSite attribute; `Default` is `Lax`.", SAME_SITE, "Lax"
         ),
         "session_idling_timeout": amount("Seconds without use after which it ends; 0: never.", 900),
         "session_rolling_timeout": amount(
