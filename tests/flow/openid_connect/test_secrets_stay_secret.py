@@ -8,9 +8,11 @@ import pytest
 
 from scopegate.plugins.access import Refusal
 from scopegate_demo.idp import DemoIdp, Fault, Signature
+from support.leaks import jwts_in
 from support.login import Callback
 from support.plugin_dialogue import WITHOUT_SCOPE, Answer, Visitor, World
 
+SHORT_TOKEN = "s3cr3t-token"
 Misbehave = Callable[[DemoIdp], None]
 
 
@@ -56,11 +58,12 @@ async def test_no_answer_of_a_login_shows_a_credential(world: World, misbehave: 
         callback.parameters["state"],
         "blog_post_secret",
         "s3cr3t-code",
-        "eyJhbGci",
+        SHORT_TOKEN,
     ]
     for answer in answers:
         for secret in secrets:
             assert secret not in shown(answer), type(answer)
+        assert jwts_in(shown(answer)) == []
 
 
 async def use(visitor: Visitor, callback: Callback) -> list[Answer]:
@@ -70,5 +73,5 @@ async def use(visitor: Visitor, callback: Callback) -> list[Answer]:
         await visitor.copy().come_back(callback),
         await visitor.copy().fetch("/oidc", authorization="Bearer eyJhbGciOiJub25lIn0.e30."),
         await visitor.copy().fetch("/oidc?access_token=eyJhbGciOiJub25lIn0.e30.x"),
-        await visitor.copy().fetch("/oidc?access_token=eyJhbGci", access_token="eyJhbGci"),
+        await visitor.copy().fetch(f"/oidc?access_token={SHORT_TOKEN}", access_token=SHORT_TOKEN),
     ]
