@@ -86,6 +86,10 @@ class FetchedFacts:
         self._http = http
         self.requests: dict[str, IssuerRequest] = {}
         self.fetches = 0
+        self.suspected: list[str] = []
+
+    def suspect(self, key: str) -> None:
+        self.suspected.append(key)
 
     async def refresh(
         self, key: str, known_id: str | None, _: str | None = None

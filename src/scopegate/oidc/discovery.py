@@ -103,6 +103,30 @@ async def fetch_issuer(
     return Discovered(facts, tuple(problems), is_complete=not failures)
 
 
+async def probe_issuer(
+    http: HttpClient, settings: DiscoverySettings, known: IssuerFacts, is_token_endpoint: bool
+) -> None:
+    """Whether the issuer answers at all. Raises IdpUnavailable.
+
+    is_token_endpoint   probe that one, too
+    Any status below 500 will do: a token endpoint refuses a GET, and that is an answer.
+    """
+    urls: list[tuple[str, Reason]] = []
+    if settings.discover:
+        urls.append((discovery_url(settings.issuer), Reason.DISCOVERY_FAILED))
+    elif known.key_sources:
+        urls.append((known.key_sources[0].uri, Reason.JWKS_FAILED))
+    if is_token_endpoint and known.endpoints.token is not None:
+        urls.append((known.endpoints.token, Reason.TOKEN_ENDPOINT_UNAVAILABLE))
+    for url, failure in urls:
+        headers = {"accept": "application/json"}
+        if failure is not Reason.TOKEN_ENDPOINT_UNAVAILABLE:
+            headers.update((name.lower(), value) for name, value in settings.headers)
+        answer = await http.request("GET", url, settings=settings.http, headers=headers)
+        if answer.status >= 500:
+            raise IdpUnavailable(failure, f"{url}: status {answer.status}")
+
+
 async def _fetch_document(http: HttpClient, settings: DiscoverySettings) -> DiscoveryDocument:
     url = discovery_url(settings.issuer)
     body = await _get(http, url, settings, Reason.DISCOVERY_FAILED)

@@ -30,6 +30,10 @@ class FactsPort(Protocol):
         """
         ...
 
+    def suspect(self, key: str) -> None:
+        """Tell control that a call to this issuer's token endpoint failed. Never waits."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from scopegate.reason_code import ReasonCode, known_reason
 ANSWER_LIMIT_S = 4.0
 """Control waits up to three seconds for a fetch of its own; a second more for all else."""
 _CONTROL_GONE_RETRY_S = 1.0
+_SUSPECT_PAUSE_S = 1.0
 
 _Question = tuple[str, str | None]
 """The key of an issuer's request, and the content id of the facts that are known."""
@@ -54,6 +56,7 @@ class FactsClient:
         self._asking: dict[_Question, _Asking] = {}
         self._replies: dict[_Question, _Reply] = {}
         self._replies_for_one: dict[tuple[_Question, str | None], _Reply] = {}
+        self._suspected: dict[str, asyncio.Task[None]] = {}
 
     async def refresh(
         self, key: str, known_id: str | None, key_id: str | None = None
@@ -139,6 +142,22 @@ class FactsClient:
         else:
             self._replies[question] = reply
 
+    def suspect(self, key: str) -> None:
+        """Tell control that a call to this issuer's token endpoint failed, once a second at most.
+
+        Nothing is lost with it: control probes by itself.
+        """
+        if key not in self._suspected:
+            task = asyncio.create_task(self._tell(key))
+            self._suspected[key] = task
+            task.add_done_callback(lambda _: self._suspected.pop(key, None))
+
+    async def _tell(self, key: str) -> None:
+        with suppress(aiohttp.ClientError, TimeoutError, OSError):
+            async with self._session().post(f"http://control/suspects/{key}"):
+                pass
+        await asyncio.sleep(_SUSPECT_PAUSE_S)
+
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:
             self._http = aiohttp.ClientSession(
@@ -149,6 +168,8 @@ class FactsClient:
 
     async def close(self) -> None:
         """Close the connection to control."""
+        for task in self._suspected.values():
+            task.cancel()
         if self._http is not None:
             await self._http.close()
 

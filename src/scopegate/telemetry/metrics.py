@@ -191,7 +191,7 @@ def exposition(
     """All numbers in Prometheus' text format (CONTENT_TYPE).
 
     envoy_stats   what `fetch_envoy_stats` brought; b"" says that the proxy does not answer
-    issuers_up    issuer → whether its last refresh worked
+    issuers_up    issuer → whether it answers
     """
     registry = CollectorRegistry()
     MultiProcessCollector(registry, str(directory))  # type: ignore[no-untyped-call]
@@ -213,7 +213,7 @@ class _Now(Collector):
         )
         issuers = GaugeMetricFamily(
             "scopegate_issuer_up",
-            "Whether the last refresh of an issuer's metadata and keys worked.",
+            "Whether an issuer answers: its last refresh worked, and no probe since fails.",
             labels=("issuer",),
         )
         for issuer, up in sorted(self._issuers_up.items()):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -76,3 +78,49 @@ async def test_an_issuer_that_goes_down_later_is_not_missed(gateway: Gateway) ->
         await gateway.until(200, "/later", headers=bearer)
         await idp.down()
         assert (await gateway.ask("/later", headers=bearer)).status == 200
+
+
+async def test_an_issuer_that_dies_is_reported_and_its_tokens_go_on(gateway: Gateway) -> None:
+    async with DemoIdp() as idp, EchoUpstream() as echo:
+        bearer = [("Authorization", f"Bearer {idp.access_token('Blog_with_scope')}")]
+        config = {
+            "issuer": idp.issuer,
+            "client_id": ["blog_post"],
+            "client_secret": ["blog_post_secret"],
+            "refresh_token_param_name": "refresh_token",
+        }
+        await gateway.add_route("/dies", f"{echo.url}/anything", {"openid-connect": config})
+        await gateway.until(200, "/dies", headers=bearer)
+        assert await up(gateway, idp.issuer) == 1
+        await idp.down()
+        refused = await gateway.ask("/dies", headers=[("Refresh-Token", "some")])
+        assert refused.status == 503
+        began_s = time.monotonic()
+        while await up(gateway, idp.issuer):
+            assert time.monotonic() - began_s < 60
+            await asyncio.sleep(0.5)
+        findings = (await gateway.call_admin("GET", "/scopegate/findings"))["data"]
+        assert [each for each in findings if idp.issuer in each["message"]]
+        assert [
+            line
+            for line in gateway.log_lines()
+            if line["event"] == "issuer does not answer" and line["issuer"] == idp.issuer
+        ]
+        assert (await gateway.ask("/dies", headers=bearer)).status == 200
+        await idp.start()
+        while not await up(gateway, idp.issuer):
+            assert time.monotonic() - began_s < 60
+            await asyncio.sleep(0.5)
+
+
+async def up(gateway: Gateway, issuer: str) -> float:
+    """The metric `scopegate_issuer_up`."""
+    url = f"http://127.0.0.1:{gateway.status}/metrics"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        text = await answer.text()
+    (line,) = [
+        line
+        for line in text.splitlines()
+        if line.startswith("scopegate_issuer_up{") and issuer in line
+    ]
+    return float(line.rpartition(" ")[2])

@@ -9,7 +9,7 @@ import pytest
 
 from flow.oidc.scripted_http import DOWN, HTTP, ScriptedHttp, answer
 from scopegate.oidc.algorithms import ALGORITHMS
-from scopegate.oidc.discovery import Discovered, DiscoverySettings, fetch_issuer
+from scopegate.oidc.discovery import Discovered, DiscoverySettings, fetch_issuer, probe_issuer
 from scopegate.oidc.errors import IdpUnavailable, NotConfigured, UnknownKey
 from scopegate.oidc.http import HttpAnswer
 from scopegate.oidc.issuer_facts import IssuerFacts, KeySource, Origin
@@ -260,3 +260,46 @@ async def test_a_rotated_key_is_learned_and_a_withdrawn_one_forgotten() -> None:
     before = (await learn(idp())).facts
     after = await learn(idp(certs=answer({"keys": [EC]})), previous=before)
     assert after.facts.key_sources[0].keys == (EC,)
+
+
+TOKEN = f"{ISSUER}/token"
+REFUSED = answer({"error": "invalid_request"}, 405)
+
+
+async def test_a_probe_asks_for_the_document_and_on_suspicion_the_token_endpoint() -> None:
+    settings = dataclasses.replace(SETTINGS, headers=(("X-Key", "s3cret"),))
+    known = (await learn(idp())).facts
+    http = ScriptedHttp({DOCUMENT_URL: answer({}, 404), TOKEN: REFUSED})
+    await probe_issuer(http, settings, known, False)
+    assert http.urls == [DOCUMENT_URL]
+    await probe_issuer(http, settings, known, True)
+    assert http.urls == [DOCUMENT_URL, DOCUMENT_URL, TOKEN]
+    assert "x-key" in http.asked[1].headers
+    assert "x-key" not in http.asked[2].headers, "headers for discovery are for nobody else"
+
+
+async def test_without_discovery_a_probe_asks_for_the_keys() -> None:
+    settings = dataclasses.replace(SETTINGS, discover=False, jwks_endpoint=CERTS)
+    known = (await learn(idp(), settings)).facts
+    http = ScriptedHttp({CERTS: answer({})})
+    await probe_issuer(http, settings, known, True)
+    assert http.urls == [CERTS]
+
+
+@pytest.mark.parametrize(
+    ("document", "token", "reason"),
+    [
+        (DOWN, REFUSED, "idp_unreachable"),
+        (answer({}, 503), REFUSED, "discovery_failed"),
+        (answer({}), DOWN, "idp_unreachable"),
+        (answer({}), answer({}, 502), "token_endpoint_unavailable"),
+    ],
+)
+async def test_a_probe_that_is_not_answered_says_why(
+    document: HttpAnswer | Exception, token: HttpAnswer | Exception, reason: str
+) -> None:
+    known = (await learn(idp())).facts
+    http = ScriptedHttp({DOCUMENT_URL: document, TOKEN: token})
+    with pytest.raises(IdpUnavailable) as caught:
+        await probe_issuer(http, SETTINGS, known, True)
+    assert caught.value.reason == reason

@@ -113,6 +113,7 @@ async def test_a_script_is_told_that_the_refresh_was_refused(world: World) -> No
     world.idp.behaviour.refuse_refresh = True
     refused(await visitor.fetch("/oidc"), 401, "invalid_grant")
     assert not visitor.has_session
+    assert world.facts.suspected == [], "a provider that refuses is not down"
 
 
 @pytest.mark.parametrize("fault", [Fault(status=500), Fault(disconnect=True), Fault(status=429)])
@@ -122,9 +123,11 @@ async def test_a_provider_that_is_down_at_the_refresh_is_a_503_and_never_a_login
     visitor = await logged_in(world)
     world.clock.advance(TOKEN_LIFE_S)
     world.idp.behaviour.faults["token"] = fault
+    assert world.facts.suspected == []
     answer = refused_503(await visitor.get("/oidc"))
     assert set_cookies(answer) == []
     assert visitor.has_session
+    assert world.facts.suspected == [*world.facts.requests], "control hears of it"
     # Once the provider is back the session goes on, untouched.
     world.idp.behaviour = Behaviour()
     world.clock.advance(3)

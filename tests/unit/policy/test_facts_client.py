@@ -28,6 +28,7 @@ class Control:
         self.asked: list[Any] = []
         self.key_ids: list[str | None] = []
         self.delay_s = 0.01
+        self.suspected: list[str] = []
         self.replies: list[dict[str, Any]] = []
         self.hold: asyncio.Event | None = None
 
@@ -41,11 +42,16 @@ class Control:
         reply = self.replies.pop(0) if self.replies else self.reply
         return web.json_response({"detail": "", "one_key_id": False, **reply})
 
+    async def suspects(self, request: web.Request) -> web.Response:
+        self.suspected.append(request.match_info["key"])
+        return web.Response(status=204)
+
 
 @asynccontextmanager
 async def serving(control: Control, socket: Path) -> AsyncIterator[None]:
     app = web.Application()
     app.router.add_post("/facts/{key}", control.answer)
+    app.router.add_post("/suspects/{key}", control.suspects)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.UnixSite(runner, str(socket)).start()
@@ -202,3 +208,16 @@ async def test_unknown_keys_are_no_401_while_control_is_gone(client: FactsClient
     with pytest.raises(IdpUnavailable) as refused:
         await client.refresh("k", OLD)
     assert refused.value.reason == "control_unreachable"
+
+
+async def test_control_hears_once_of_many_failed_token_calls(
+    tmp_path: Path, client: FactsClient
+) -> None:
+    client.suspect("k")  # nobody listens yet
+    await asyncio.sleep(0)
+    control = Control()
+    async with serving(control, tmp_path / "control.sock"), asyncio.timeout(5):
+        for _ in range(100):
+            client.suspect("other")
+        while control.suspected != ["other"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

@@ -40,7 +40,7 @@ from scopegate.entities.kinds import completion, entity_schemas
 from scopegate.envoy.ads import AdsServer
 from scopegate.envoy.settings import EnvoySettings, TrustedPeers
 from scopegate.ir.gateway import Listener, TlsIdentity
-from scopegate.oidc.discovery import fetch_issuer
+from scopegate.oidc.discovery import fetch_issuer, probe_issuer
 from scopegate.plugins.registry import PLUGIN_TYPES, PLUGINS
 from scopegate.store.protocol import StoreMisconfigured, StoreUnavailable
 from scopegate.store.sqlite import open_sqlite
@@ -73,6 +73,7 @@ async def serve(handover: Handover, metrics: Metrics) -> None:
     )
     issuers = IssuerBook(
         lambda discovery, previous: fetch_issuer(client, discovery, previous=previous),
+        partial(probe_issuer, client),
         store,
         changed=lambda: publisher.wake() if publisher else None,
         now=time.time,

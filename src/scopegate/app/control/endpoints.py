@@ -79,7 +79,10 @@ def _refused(why: str) -> Response:
 
 
 def facts_app(issuers: IssuerBook) -> Starlette:
-    """`POST /facts/{key}`: newer facts than the worker has. See docs/adr/0002."""
+    """`POST /facts/{key}`: newer facts than the worker has. See docs/adr/0002.
+
+    `POST /suspects/{key}`: a call of the worker to this issuer's token endpoint failed.
+    """
 
     async def facts(request: Request) -> Response:
         question = await request.json()
@@ -98,4 +101,13 @@ def facts_app(issuers: IssuerBook) -> Starlette:
             }
         )
 
-    return Starlette(routes=[Route("/facts/{key}", facts, methods=["POST"])])
+    async def suspects(request: Request) -> Response:
+        issuers.suspect(request.path_params["key"])
+        return Response(status_code=204)
+
+    return Starlette(
+        routes=[
+            Route("/facts/{key}", facts, methods=["POST"]),
+            Route("/suspects/{key}", suspects, methods=["POST"]),
+        ]
+    )

@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from scopegate.app.control.fetch_budget import FetchBudget, Pause
+from scopegate.app.control.issuer_watch import IssuerWatch, Probe
 from scopegate.entities.finding import Finding
 from scopegate.oidc.discovery import Discovered, DiscoverySettings
 from scopegate.oidc.errors import OidcError
@@ -71,7 +72,12 @@ class IssuerBook:
     """All issuers that the configuration names, by the key of their request."""
 
     def __init__(
-        self, fetch: Fetch, store: Store, changed: Callable[[], None], now: Callable[[], float]
+        self,
+        fetch: Fetch,
+        probe: Probe,
+        store: Store,
+        changed: Callable[[], None],
+        now: Callable[[], float],
     ) -> None:
         self._fetch = fetch
         self._store = store
@@ -80,6 +86,7 @@ class IssuerBook:
         self._issuers: dict[str, _Issuer] = {}
         self._remembered: Mapping[str, Mapping[str, Any]] = {}
         self._woken = asyncio.Event()
+        self._watch = IssuerWatch(probe, self._known_and_well, now)
 
     async def load(self) -> None:
         """Read what earlier processes learned."""
@@ -103,6 +110,7 @@ class IssuerBook:
                 issuer.fetched_at_s = remembered["fetched_at_s"]
                 issuer.due_at_s = issuer.fetched_at_s + request.cache_ttl_s
             self._issuers[key] = issuer
+        self._watch.want(wanted.values())
         self._woken.set()
 
     def facts(self) -> Mapping[str, Facts]:
@@ -116,25 +124,44 @@ class IssuerBook:
         return [
             Finding(
                 level="warning" if issuer.facts is not None else "error",
-                code=issuer.problem.reason,
+                code=problem.reason,
                 kind="plugins",
                 id=plugin_id,
-                message=f"issuer {issuer.request.discovery.issuer}: {issuer.problem.detail}",
+                message=f"issuer {issuer.request.discovery.issuer}: {problem.detail}",
             )
-            for issuer in self._issuers.values()
-            if issuer.problem is not None
+            for key, issuer in self._issuers.items()
+            if (problem := issuer.problem or self._watch.outage(key)) is not None
             for plugin_id in issuer.request.plugin_ids
         ]
 
     def up(self) -> Mapping[str, bool]:
-        """Issuer → whether its last refresh worked."""
+        """Issuer → whether its last refresh worked, and it answers."""
         return {
-            issuer.request.discovery.issuer: issuer.problem is None and issuer.facts is not None
-            for issuer in self._issuers.values()
+            issuer.request.discovery.issuer: issuer.problem is None
+            and issuer.facts is not None
+            and self._watch.outage(key) is None
+            for key, issuer in self._issuers.items()
         }
 
+    def suspect(self, key: str) -> None:
+        """A worker's call to the issuer's token endpoint failed."""
+        self._watch.suspect(key)
+
+    def _known_and_well(self, key: str) -> IssuerFacts | None:
+        issuer = self._issuers.get(key)
+        if issuer is None or issuer.facts is None or issuer.problem is not None:
+            return None
+        return IssuerFacts.from_json(issuer.facts)
+
     async def run(self) -> None:
-        """Fetch whatever is due, for ever."""
+        """Fetch whatever is due, and watch who answers, for ever."""
+        watching = asyncio.create_task(self._watch.run())
+        try:
+            await self._fetch_for_ever()
+        finally:
+            watching.cancel()
+
+    async def _fetch_for_ever(self) -> None:
         while True:
             self._woken.clear()
             now_s = self._now()

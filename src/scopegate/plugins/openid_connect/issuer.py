@@ -66,6 +66,10 @@ class Issuer:
             self._known = self._read(document)
         return self._known
 
+    def suspect(self) -> None:
+        """A call to the token endpoint failed: control looks whether the issuer is down."""
+        self._port.suspect(self._key)
+
     async def check(self, verify: Callable[[KnownIssuer], T]) -> T:
         """What `verify` makes of the known keys; where a key is unknown, of newer ones.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scopegate.oidc import grants
 from scopegate.oidc.client_authentication import ClientCredentials, choose_auth_method
-from scopegate.oidc.errors import IdpRefused, TokenRefused
+from scopegate.oidc.errors import IdpRefused, IdpUnavailable, TokenRefused
 from scopegate.oidc.grants import TokenEndpoint, TokenSet
 from scopegate.oidc.http import HttpSettings
 from scopegate.oidc.reasons import Reason
@@ -71,13 +71,15 @@ class TokenCalls:
         nonce: str,
     ) -> tuple[Identity, TokenSet]:
         """Tokens for a code, verified. Raises OidcError."""
-        tokens = await grants.redeem_code(
-            self.ports.http,
-            await self._endpoint(client),
-            code=code,
-            redirect_uri=redirect_uri,
-            code_verifier=code_verifier,
-            now_s=self.ports.now(),
+        tokens = await self._watched(
+            grants.redeem_code(
+                self.ports.http,
+                await self._endpoint(client),
+                code=code,
+                redirect_uri=redirect_uri,
+                code_verifier=code_verifier,
+                now_s=self.ports.now(),
+            )
         )
         if tokens.id_token is None and self.openid:
             # OpenID Connect Core §3.1.3.3: whoever asks for openid gets an ID token.
@@ -99,11 +101,13 @@ class TokenCalls:
 
         Raises OidcError.
         """
-        tokens = await grants.refresh(
-            self.ports.http,
-            await self._endpoint(client),
-            refresh_token=refresh_token,
-            now_s=self.ports.now(),
+        tokens = await self._watched(
+            grants.refresh(
+                self.ports.http,
+                await self._endpoint(client),
+                refresh_token=refresh_token,
+                now_s=self.ports.now(),
+            )
         )
         # A session was begun by a login that was young enough; its refresh brings tokens of that
         # same login (OpenID Connect Core §12.2). Whoever comes with a refresh token begins anew.
@@ -113,6 +117,14 @@ class TokenCalls:
         if former is not None:
             _check_is_same_person(former, identity)
         return identity, tokens
+
+    async def _watched(self, call: Awaitable[TokenSet]) -> TokenSet:
+        """The tokens; control hears of a call that was not answered."""
+        try:
+            return await call
+        except IdpUnavailable:
+            self.issuer.suspect()
+            raise
 
     async def _verified(
         self,

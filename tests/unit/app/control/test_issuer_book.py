@@ -11,6 +11,9 @@ import pytest
 
 from scopegate.app.control import issuer_book
 from scopegate.app.control.issuer_book import FIRST_RETRY_S, RETRY_S, IssuerBook
+from scopegate.app.control.issuer_watch import LIMIT_S as PROBE_LIMIT_S
+from scopegate.app.control.issuer_watch import PROBE_S
+from scopegate.app.control.issuer_watch import RETRY_S as PROBE_RETRY_S
 from scopegate.oidc.discovery import Discovered, DiscoverySettings
 from scopegate.oidc.errors import IdpUnavailable
 from scopegate.oidc.http import HttpSettings
@@ -57,6 +60,8 @@ class World:
         self.next_answers: list[IssuerFacts | Exception] = []
         self.fetches = 0
         self.hold: asyncio.Event | None = None
+        self.probes: list[bool] = []
+        self.probe_fails: Exception | None = None
         self.changes = 0
         self.store = FactsStore()
 
@@ -69,12 +74,18 @@ class World:
             raise answer
         return Discovered(answer, (), is_complete=True)
 
+    async def probe(self, _: DiscoverySettings, __: IssuerFacts, is_token_endpoint: bool) -> None:
+        self.probes.append(is_token_endpoint)
+        if self.probe_fails is not None:
+            raise self.probe_fails
+
     def changed(self) -> None:
         self.changes += 1
 
     @asynccontextmanager
     async def book(self) -> AsyncIterator[IssuerBook]:
-        book = IssuerBook(self.fetch, cast(Store, self.store), self.changed, lambda: self.now_s)
+        store = cast(Store, self.store)
+        book = IssuerBook(self.fetch, self.probe, store, self.changed, lambda: self.now_s)
         await book.load()
         running = asyncio.create_task(book.run())
         try:
@@ -373,3 +384,85 @@ def test_requests_differ_by_what_decides_the_fetch_and_hide_their_secrets() -> N
     assert request().key != request(jwks_endpoint="https://idp.example/keys").key
     assert request().key != request(issuers_allowed=("https://other.example",)).key
     assert "s3cret" not in repr(request(headers=(("authorization", "s3cret"),)))
+
+
+async def tick(world: World, book: IssuerBook, seconds: float) -> None:
+    """Time goes by, and wakes the loops."""
+    world.now_s += seconds
+    book.want([request()])
+    await settle()
+
+
+async def test_a_provider_that_dies_later_is_reported_within_a_minute(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with world.book() as book:
+        await tick(world, book, 0)
+        await tick(world, book, PROBE_S)
+        assert (world.probes, book.up()) == ([False], {ISSUER: True})
+        world.probe_fails = DOWN
+        await tick(world, book, PROBE_S)
+        assert book.up() == {ISSUER: True}, "one failed probe is no outage"
+        await tick(world, book, PROBE_RETRY_S)
+        assert book.up() == {ISSUER: False}
+        [finding] = book.findings()
+        assert (finding.level, finding.code, finding.id) == ("warning", "idp_unreachable", "p1")
+        assert PROBE_S + PROBE_RETRY_S + 2 * PROBE_LIMIT_S <= 60
+        # What is known is known all the same, and nothing was fetched.
+        assert book.facts() == {request().key: facts().to_json()}
+        assert world.fetches == 1
+        await tick(world, book, PROBE_RETRY_S)
+        world.probe_fails = None
+        await tick(world, book, PROBE_RETRY_S)
+        assert (book.up(), book.findings()) == ({ISSUER: True}, [])
+    said = capsys.readouterr().out
+    assert said.count("issuer does not answer") == 1
+    assert said.count("issuer answers again") == 1
+
+
+async def test_a_failed_token_call_has_the_issuer_probed_at_once(world: World) -> None:
+    async with world.book() as book:
+        await tick(world, book, 0)
+        await tick(world, book, PROBE_S)
+        await tick(world, book, PROBE_RETRY_S)
+        assert world.probes == [False]
+        world.probe_fails = IdpUnavailable("token_endpoint_unavailable", "status 503")
+        for _ in range(100):
+            book.suspect(request().key)
+            await settle()
+        assert world.probes == [False, True]
+        await tick(world, book, PROBE_RETRY_S)
+        assert book.up() == {ISSUER: False}
+        book.suspect("no such key")
+
+
+async def test_failing_token_calls_do_not_flood_an_issuer_that_answers(world: World) -> None:
+    async with world.book() as book:
+        await tick(world, book, 0)
+        await tick(world, book, PROBE_S)
+        for _ in range(120):
+            book.suspect(request().key)
+            await tick(world, book, 0.1)
+        assert len(world.probes) == 3
+        assert book.up() == {ISSUER: True}
+
+
+async def test_an_issuer_that_is_being_fetched_again_is_not_probed(world: World) -> None:
+    world.answer = DOWN
+    async with world.book() as book:
+        for _ in range(10):
+            await tick(world, book, PROBE_S)
+    assert world.probes == []
+
+
+async def test_an_odd_answer_to_a_probe_ends_no_watching(world: World) -> None:
+    async with world.book() as book:
+        await tick(world, book, 0)
+        world.probe_fails = RuntimeError("what is this")
+        await tick(world, book, PROBE_S)
+        await tick(world, book, PROBE_RETRY_S)
+        [finding] = book.findings()
+        assert "what is this" not in finding.message
+        world.probe_fails = None
+        await tick(world, book, PROBE_RETRY_S)
+        assert book.up() == {ISSUER: True}

@@ -29,6 +29,9 @@ class Control:
         self.newest = newest
         self.asked: list[str | None] = []
 
+    def suspect(self, _: str) -> None:
+        raise AssertionError("no token call was made")
+
     async def refresh(
         self, _: str, known_id: str | None, key_id: str | None = None
     ) -> Mapping[str, Any] | None:
