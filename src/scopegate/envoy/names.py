@@ -45,5 +45,5 @@ SNI = "x-scopegate-sni"
 """What route matches need and requests do not carry; set on arrival, removed before forwarding."""
 
 NO_HOST = "no-host.invalid"
-"""The host of an HTTP/1.0 request that names none: RFC 1945 knows no Host header. No server has this
+"""The host of an HTTP/1.0 request that names none (RFC 1945 has no Host header). No server has this
 name (RFC 6761 §6.4), so routes without hosts take the request."""

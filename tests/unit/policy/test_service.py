@@ -29,7 +29,7 @@ from scopegate.plugins.openid_connect.reasons import AccessReason, PassReason
 from scopegate.policy.caching import Caching
 from scopegate.policy.journal import Journal
 from scopegate.policy.library import PolicyLibrary
-from scopegate.policy.service import PolicyService
+from scopegate.policy.service import MESSAGE_LIMIT_BYTES, PolicyService
 from scopegate.session.revocations import Collecting
 from support.cache_profile import PROFILE
 from support.memory_revocations import MemoryRevocations
@@ -365,7 +365,7 @@ async def test_a_message_over_the_limit_is_refused_whole(
     tmp_path: Path, recorder: Recorder
 ) -> None:
     service = Service(tmp_path, recorder, Say(Continue()))
-    message = check_request(service.policy_id, body=b"x" * (1 << 20))
+    message = check_request(service.policy_id, body=b"x" * MESSAGE_LIMIT_BYTES)
     for chunks in ([message], [message[:1000], message[1000:]]):
         _, _, response = await post(service.app, "/check", chunks)
         assert read_response(response).status == 500
@@ -398,7 +398,7 @@ async def test_uses_of_cached_decisions_are_counted(tmp_path: Path, recorder: Re
     lines = b"12 plugin-1 allowed\n1 plugin-2 anonymous\n"
     assert (await post(service.app, "/hits", [lines[:5], lines[5:]]))[0] == 200
     assert recorder.hits == [("plugin-1", "allowed", 12), ("plugin-2", "anonymous", 1)]
-    for wrong in (lines + b"x", b"1 p r\n" * (1 << 18)):
+    for wrong in (lines + b"x", b"1 p r\n" * (MESSAGE_LIMIT_BYTES // 4)):
         assert (await post(service.app, "/hits", [wrong[:9], wrong[9:]]))[0] == 400
     assert len(recorder.hits) == 2, "all of a report or nothing"
 
