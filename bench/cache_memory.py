@@ -1,6 +1,6 @@
 """What a full decision cache takes of the proxy's memory.
 
-    PYTHONPATH=tests .venv/bin/python bench/cache_memory.py [--credentials 60000] [--bytes 1200]
+    PYTHONPATH=tests .venv/bin/python -m bench.cache_memory [--credentials 60000] [--bytes 1200]
 
 A proxy of one worker, and a policy service that allows every credential, to be cached. Each
 credential is sent once, more of them than the cache holds; then the proxy's resident memory is

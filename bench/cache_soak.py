@@ -1,6 +1,6 @@
 """Ten minutes of cached decisions while everything that they depend on changes.
 
-    PYTHONPATH=tests .venv/bin/python bench/cache_soak.py [--minutes 10] [--seed 1]
+    PYTHONPATH=tests .venv/bin/python -m bench.cache_soak [--minutes 10] [--seed 1]
 
 A gateway with two proxy workers, the demo identity provider and the echo upstream. Eight clients
 ask with tokens that run out, tokens that lack a scope and sessions, while people log in and out, a

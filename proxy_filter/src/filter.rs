@@ -11,6 +11,7 @@ use crate::check_request::BodyState;
 use crate::check_response::{self, Response, Verdict};
 use crate::decision::Changes;
 use crate::filter_config::FilterConfig;
+use crate::flow::{Answer, BodyFlow, Flow};
 use crate::own_changes::OwnChanges;
 use crate::reasons::{self, Reason};
 use crate::route_name::{Policy, RouteName};
@@ -23,39 +24,6 @@ const TRIES: u8 = 4;
 /// Details of an answer of the policy service, which local reply mappers leave as it is.
 const BY_POLICY: &str = "scopegate.policy";
 const RETRY_AFTER_S: &[u8] = b"5";
-
-/// What became of a check request.
-#[derive(Debug)]
-pub enum Answer {
-    /// A check response, not read yet.
-    Message(Vec<u8>),
-    /// Nobody answered: refused, reset, or something else than a policy worker spoke.
-    None,
-    /// No answer within the time that there is.
-    Late,
-    /// More than Envoy buffers.
-    TooLarge,
-}
-
-/// Whether the head of a request, or its trailers, go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// They go on.
-    Continue,
-    /// They wait.
-    Stop,
-}
-
-/// What happens to a piece of the body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyFlow {
-    /// It goes on.
-    Continue,
-    /// It waits with the rest.
-    HoldBack,
-    /// It goes nowhere.
-    Drop,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -243,23 +211,12 @@ impl Request {
     ) -> Result<(), Reason> {
         let response = match check_response::parse(message) {
             Ok(response) => response,
-            Err(why) => {
-                stream.log(
-                    Level::Error,
-                    &line("a check response is malformed", why, stream),
-                );
-                return Err(reasons::POLICY_ANSWER_BROKEN);
-            }
+            Err(why) => return Err(malformed(why, stream)),
         };
         revocations::revoke_now(&response.revoke);
         match response.verdict {
             Verdict::Allow if !response.cuts.is_empty() && body != BodyState::Whole => {
-                let why = "it cuts a body that was not sent";
-                stream.log(
-                    Level::Error,
-                    &line("a check response is malformed", why, stream),
-                );
-                Err(reasons::POLICY_ANSWER_BROKEN)
+                Err(malformed("it cuts a body that was not sent", stream))
             }
             Verdict::Allow => self.allow(&response, stream),
             Verdict::Answer(status) => {
@@ -267,12 +224,7 @@ impl Request {
                 Ok(())
             }
             Verdict::Body if body != BodyState::NotRead => {
-                let why = "the body was asked for twice";
-                stream.log(
-                    Level::Error,
-                    &line("a check response is malformed", why, stream),
-                );
-                Err(reasons::POLICY_ANSWER_BROKEN)
+                Err(malformed("it asks twice for the body", stream))
             }
             Verdict::Body => self.want_body(stream),
         }
@@ -280,14 +232,8 @@ impl Request {
 
     fn allow(&mut self, response: &Response<'_>, stream: &mut impl Stream) -> Result<(), Reason> {
         let asked = self.asked.take().ok_or(reasons::FILTER_FAULT)?;
-        let profile =
-            worker::learn(&self.config, asked, response, &stream.list()).map_err(|why| {
-                stream.log(
-                    Level::Error,
-                    &line("a check response is malformed", why, stream),
-                );
-                reasons::POLICY_ANSWER_BROKEN
-            })?;
+        let profile = worker::learn(&self.config, asked, response, &stream.list())
+            .map_err(|why| malformed(why, stream))?;
         let changes = Changes::of(response);
         let dropped = apply::look_at(&stream.list(), &changes, profile.as_deref(), &self.config)?;
         apply::headers(&changes, &dropped, stream);
@@ -441,4 +387,11 @@ impl Request {
         self.phase = Phase::Refused;
         told::reply(reply, self.tells_route, stream);
     }
+}
+
+/// The reason of a refusal; why goes to the log.
+fn malformed(why: &str, stream: &impl Stream) -> Reason {
+    let line = line("a check response is malformed", why, stream);
+    stream.log(Level::Error, &line);
+    reasons::POLICY_ANSWER_BROKEN
 }

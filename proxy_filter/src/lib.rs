@@ -24,6 +24,7 @@ pub mod cookies;
 pub mod decision;
 pub mod filter;
 pub mod filter_config;
+pub mod flow;
 pub mod forwarded;
 pub mod guard;
 pub mod hits;

@@ -21,7 +21,7 @@ struct Worker {
 }
 
 thread_local! {
-    static PANIC: RefCell<String> = RefCell::new(String::new());
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
     static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
 }
 

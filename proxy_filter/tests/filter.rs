@@ -5,8 +5,9 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use scopegate_filter::filter::{Answer, BodyFlow, Flow, Request};
+use scopegate_filter::filter::Request;
 use scopegate_filter::filter_config::FilterConfig;
+use scopegate_filter::flow::{Answer, BodyFlow, Flow};
 use scopegate_filter::revocations;
 use scopegate_filter::stream::{Fact, Headers, Level, List, Reply, Stream};
 use scopegate_filter::table_config::TableConfig;

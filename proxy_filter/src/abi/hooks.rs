@@ -12,8 +12,9 @@ use std::sync::Arc;
 use super::declarations as abi;
 use super::declarations::{EnvoyBuffer, EnvoyHttpHeader};
 use super::stream::EnvoyStream;
-use crate::filter::{Answer, BodyFlow, Flow, Request};
+use crate::filter::Request;
 use crate::filter_config::FilterConfig;
+use crate::flow::{Answer, BodyFlow, Flow};
 use crate::table_config::TableConfig;
 use crate::{background, names, worker};
 
