@@ -151,6 +151,7 @@ class Soak:
                 since_s = asked_s - credential.ends_s
                 self.wrong.append(
                     f"{credential.target}: {reply.status}, true was {may}, {since_s:.1f} s past exp"
+                    f", {reply.one('x-kong-request-id')}"
                 )
             await asyncio.sleep(0.002)
         connection.close()
@@ -279,7 +280,7 @@ async def main() -> int:
         told = [each.get(process, 0) // 1024 for each in memory]
         steps = ", ".join(str(mib) for mib in told[:: max(1, len(told) // 8)])
         console.print(f"memory of process {number}, MiB: {steps}, at the end {kib // 1024}")
-    for line in [*soak.wrong[:10], *map(str, errors[:5])]:
+    for line in [*soak.wrong[:20], *map(str, errors[:5])]:
         console.print(line, style="red")
     is_steady = sum(after.values()) < sum(before.values()) * GROWTH_LIMIT
     good = not soak.wrong and not errors and is_steady

@@ -24,7 +24,8 @@ Facts = Mapping[str, Mapping[str, Any]]
 
 _RESERVED_HEADERS = re.compile(
     r"host|connection|content-length|transfer-encoding|te|trailer|upgrade|keep-alive"
-    r"|proxy-connection|expect|x-envoy-.*|x-scopegate-.*|x-kong-request-id"
+    r"|proxy-connection|expect|via|x-envoy-.*|x-scopegate-.*|x-kong-request-id|x-real-ip"
+    r"|x-forwarded-(?:for|host|path|port|prefix|proto)"
 )
 
 

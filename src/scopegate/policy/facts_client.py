@@ -95,10 +95,17 @@ class FactsClient:
         return None
 
     def _ask(self, question: _Question, key_id: str | None) -> _Asking:
-        asking = _Asking(key_id, asyncio.create_task(self._put(question, key_id)))
+        asking = _Asking(key_id, asyncio.create_task(self._ask_control(question, key_id)))
         self._asking[question] = asking
-        asking.task.add_done_callback(lambda _: self._asking.pop(question, None))
         return asking
+
+    async def _ask_control(self, question: _Question, key_id: str | None) -> _Reply:
+        try:
+            return await self._put(question, key_id)
+        finally:
+            # Here, and not once the task is done: to wait for one that is done yields to nobody, so
+            # whoever found it would go round in `_reply` for ever.
+            del self._asking[question]
 
     async def _put(self, question: _Question, key_id: str | None) -> _Reply:
         key, have = question

@@ -221,3 +221,22 @@ async def test_control_hears_once_of_many_failed_token_calls(
             client.suspect("other")
         while control.suspected != ["other"]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def test_who_comes_as_an_answer_is_done_asks_anew(
+    client: FactsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer about another key id that is done already must not be waited for: that yields to
+    nobody, and the worker would hang."""
+    asked: list[str | None] = []
+
+    async def put(question: object, key_id: str | None) -> object:
+        asked.append(key_id)
+        return facts_client._Reply(None, None, 0.0, one_key_id=True)
+
+    monkeypatch.setattr(client, "_put", put)
+    first = asyncio.create_task(client.refresh("issuer", OLD, "a"))
+    await asyncio.sleep(0)  # its question is asked, and answered before the next one runs
+    second = asyncio.create_task(client.refresh("issuer", OLD, "b"))
+    assert await asyncio.gather(first, second) == [None, None]
+    assert asked == ["a", "b"]
