@@ -12,7 +12,7 @@ pub struct Dropped(Vec<Vec<u8>>);
 
 /// What the profile says of the client's headers. Refuses a request whose headers are over the
 /// limits with those of the decision.
-pub fn look_at(
+pub fn check(
     headers: &List<'_>,
     changes: &Changes,
     profile: Option<&Profile>,

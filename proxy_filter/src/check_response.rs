@@ -345,8 +345,19 @@ fn is_reserved(name: &[u8]) -> bool {
         .map(|byte| if *byte == b'_' { b'-' } else { *byte })
         .collect();
     is_framing(&name)
-        || name == b"expect"
-        || name == b"x-kong-request-id"
+        || matches!(
+            &*name,
+            b"expect"
+                | b"via"
+                | b"x-kong-request-id"
+                | b"x-real-ip"
+                | b"x-forwarded-for"
+                | b"x-forwarded-host"
+                | b"x-forwarded-path"
+                | b"x-forwarded-port"
+                | b"x-forwarded-prefix"
+                | b"x-forwarded-proto"
+        )
         || name.starts_with(b"x-envoy-")
         || name.starts_with(b"x-scopegate-")
 }

@@ -5,8 +5,10 @@
 //! stands before the mark, and the others go, too. A cookie of the same name whose value begins
 //! otherwise is an application's, and stays. All other cookies stay as they are, byte for byte.
 
-/// More cookies than any browser keeps for a site. A header with more, and a mark somewhere in it,
-/// is removed as a whole.
+use std::collections::HashSet;
+
+/// More cookies than any browser keeps for a site. A header with more, and with the name of one of
+/// ours somewhere in it, is removed as a whole.
 const COOKIES_LIMIT: usize = 1001;
 
 /// What the gateway seals.
@@ -51,8 +53,13 @@ impl GatewayCookies {
             }
         };
         if let Some(cookie) = self.cookies.get_mut(place) {
+            // Plugins with secrets of their own share names: each is there once.
             cookie.marks.extend(marks);
+            cookie.marks.sort_unstable();
+            cookie.marks.dedup();
             cookie.rest.extend(rest);
+            cookie.rest.sort_unstable();
+            cookie.rest.dedup();
         }
         Ok(())
     }
@@ -63,20 +70,23 @@ impl GatewayCookies {
         if self.cookies.is_empty() {
             return None;
         }
-        let mut gone: Vec<&[u8]> = Vec::new();
+        // By place of the cookie: however often a client repeats it, it counts once.
+        let mut is_there = Vec::new();
         for (count, piece) in Pieces::of(header).enumerate() {
             if count >= COOKIES_LIMIT {
-                return self.has_mark(header).then_some(None);
+                return self.has_name(header).then_some(None);
             }
-            if let Some(cookie) = self.sealed(piece.text) {
-                gone.push(&cookie.name);
-                gone.extend(cookie.rest.iter().map(|name| &**name));
+            if let Some(place) = self.sealed(piece.text) {
+                is_there.resize(self.cookies.len(), false);
+                if let Some(flag) = is_there.get_mut(place) {
+                    *flag = true;
+                }
             }
         }
-        if gone.is_empty() {
+        if is_there.is_empty() {
             return None;
         }
-        let left = without(header, &gone);
+        let left = without(header, &self.names_of(&is_there));
         let is_left = left.iter().any(|byte| !b" \t;,".contains(byte));
         Some(is_left.then_some(left))
     }
@@ -86,24 +96,35 @@ impl GatewayCookies {
             .binary_search_by(|cookie| (*cookie.name).cmp(name))
     }
 
-    /// The gateway cookie that a piece of the header is.
-    fn sealed(&self, piece: &[u8]) -> Option<&GatewayCookie> {
+    /// All names of the cookies that are there.
+    fn names_of(&self, is_there: &[bool]) -> HashSet<&[u8]> {
+        let cookies = self.cookies.iter().zip(is_there);
+        let found = cookies.filter(|(_, is_there)| **is_there);
+        found
+            .flat_map(|(cookie, _)| cookie.rest.iter().chain(std::iter::once(&cookie.name)))
+            .map(|name| &**name)
+            .collect()
+    }
+
+    /// The place of the gateway cookie that a piece of the header is.
+    fn sealed(&self, piece: &[u8]) -> Option<usize> {
         let (name, value) = split(piece);
         let value = value?;
-        let cookie = self.cookies.get(self.place_of(name).ok()?)?;
+        let place = self.place_of(name).ok()?;
+        let cookie = self.cookies.get(place)?;
         let behind_digit = value.get(1..).unwrap_or_default();
         let begins = |mark: &[u8]| value.starts_with(mark) || behind_digit.starts_with(mark);
         cookie
             .marks
             .iter()
             .any(|mark| begins(mark))
-            .then_some(cookie)
+            .then_some(place)
     }
 
     /// Whether the header may have a gateway cookie at all.
-    fn has_mark(&self, header: &[u8]) -> bool {
-        let mut marks = self.cookies.iter().flat_map(|cookie| &cookie.marks);
-        marks.any(|mark| header.windows(mark.len()).any(|part| part == &**mark))
+    fn has_name(&self, header: &[u8]) -> bool {
+        let mut names = Pieces::of(header).map(|piece| split(piece.text).0);
+        names.any(|name| self.place_of(name).is_ok())
     }
 }
 
@@ -217,11 +238,11 @@ fn trimmed(text: &[u8]) -> &[u8] {
 }
 
 /// All pieces whose name is not gone. Where some went, `;` stands between their neighbours.
-fn without(header: &[u8], gone: &[&[u8]]) -> Vec<u8> {
+fn without(header: &[u8], gone: &HashSet<&[u8]>) -> Vec<u8> {
     let mut left = Vec::with_capacity(header.len());
     let (mut is_first, mut follows_gone) = (true, false);
     for piece in Pieces::of(header) {
-        if gone.contains(&split(piece.text).0) {
+        if gone.contains(split(piece.text).0) {
             follows_gone = true;
             continue;
         }

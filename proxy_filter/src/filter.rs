@@ -44,6 +44,8 @@ pub struct Request {
     config: Arc<FilterConfig>,
     phase: Phase,
     is_whole: bool,
+    /// The bytes behind its head are no body, and never end.
+    is_upgrade: bool,
     drops_body: bool,
     tells_route: bool,
     tries: u8,
@@ -62,6 +64,7 @@ impl Request {
             config,
             phase: Phase::New,
             is_whole: false,
+            is_upgrade: false,
             drops_body: false,
             tells_route: false,
             tries: 0,
@@ -115,7 +118,7 @@ impl Request {
         match worker::look_up(&self.config, policy, &list) {
             Known::Decision((entry, profile)) => {
                 let changes = &entry.changes;
-                let dropped = apply::look_at(&list, changes, Some(&profile), &self.config)?;
+                let dropped = apply::check(&list, changes, Some(&profile), &self.config)?;
                 let own =
                     (!changes.touch(b"cookie")).then(|| OwnChanges::of(&list, table, &self.config));
                 apply::headers(changes, &dropped, stream);
@@ -129,6 +132,7 @@ impl Request {
                 Ok(())
             }
             Known::Nothing(asked) => {
+                self.is_upgrade = list.find(b"upgrade").is_some();
                 self.asked = Some(asked);
                 self.ask(BodyState::NotRead, stream)
             }
@@ -140,11 +144,8 @@ impl Request {
         {
             let policy = self.asked.as_ref().map(|asked| asked.policy);
             let policy = policy.ok_or(reasons::FILTER_FAULT)?;
-            let content = if body == BodyState::Whole {
-                stream.body()
-            } else {
-                Vec::new()
-            };
+            let is_sent = body == BodyState::Whole && !self.is_upgrade;
+            let content = if is_sent { stream.body() } else { Vec::new() };
             write_request(&policy, body, &content, &self.config, stream, &mut message)?;
         }
         self.phase = Phase::Asking { body };
@@ -235,7 +236,7 @@ impl Request {
         let profile = worker::learn(&self.config, asked, response, &stream.list())
             .map_err(|why| malformed(why, stream))?;
         let changes = Changes::of(response);
-        let dropped = apply::look_at(&stream.list(), &changes, profile.as_deref(), &self.config)?;
+        let dropped = apply::check(&stream.list(), &changes, profile.as_deref(), &self.config)?;
         apply::headers(&changes, &dropped, stream);
         self.drops_body = apply::body(response, stream)?;
         apply::line(response, stream);
@@ -253,7 +254,7 @@ impl Request {
         stream.hold_back_up_to(limit.saturating_add(1));
         if stream.body_size() > limit {
             self.ask(BodyState::TooLarge, stream)
-        } else if self.is_whole {
+        } else if self.is_whole || self.is_upgrade {
             self.ask(BodyState::Whole, stream)
         } else {
             self.phase = Phase::WaitingForBody;
@@ -384,8 +385,8 @@ impl Request {
 
     /// The client gets this, and the request goes no further.
     fn reply(&mut self, reply: &Reply<'_>, stream: &mut impl Stream) {
-        self.phase = Phase::Refused;
         told::reply(reply, self.tells_route, stream);
+        self.phase = Phase::Refused; // last: a panic before this is a refusal of its own
     }
 }
 

@@ -18,7 +18,7 @@ pub fn upstream_responded(
     stream: &mut impl Stream,
 ) {
     let list = stream.response_list();
-    upstream_faults::look_at(list.value(b":status"), is_local, id, stream);
+    upstream_faults::report(list.value(b":status"), is_local, id, stream);
     if is_local {
         return;
     }

@@ -42,7 +42,7 @@ impl Reported {
 
 /// Reports a response with this status, if it says that an upstream failed. `is_local`: it is
 /// Envoy's, since there was none of the upstream.
-pub fn look_at(status: &[u8], is_local: bool, id: &[u8], stream: &impl Stream) {
+pub fn report(status: &[u8], is_local: bool, id: &[u8], stream: &impl Stream) {
     if !matches!(status, b"502" | b"503" | b"504") {
         return;
     }

@@ -35,9 +35,6 @@ pub struct Asked {
     pub policy: [u8; 32],
     /// The check request, to be sent once more if nobody answers.
     pub message: Vec<u8>,
-    /// None: this request must be asked about each time.
-    key: Option<Vec<u8>>,
-    is_key_known: bool,
     mark: Option<Mark>,
 }
 
@@ -92,8 +89,6 @@ pub fn look_up(config: &FilterConfig, policy: [u8; 32], headers: &List<'_>) -> K
         Known::Nothing(Asked {
             policy,
             message: Vec::new(),
-            key: has_key.then(|| worker.key.clone()),
-            is_key_known: profile.is_some(),
             mark: revocations::mark(),
         })
     })
@@ -114,16 +109,14 @@ pub fn learn(
     with(config, |worker| {
         let profile = worker.cache.learn(asked.policy, line)?;
         if let (Some(until_s), Some(mark)) = (response.cache, asked.mark) {
-            let mut key = asked.key;
-            if !asked.is_key_known && key_of(&profile, &asked.policy, headers, &mut worker.key) {
-                key = Some(worker.key.clone());
-            }
+            // By the profile of this response: it may be the policy's first.
+            let has_key = key_of(&profile, &asked.policy, headers, &mut worker.key);
             // First this: what is revoked from here on is ended when the worker next looks.
             worker.catch_up();
-            if let Some(key) = key.filter(|_| revocations::may_cache(mark, &response.tags)) {
+            if has_key && revocations::may_cache(mark, &response.tags) {
                 let counter = response.count.and_then(hits::counter);
                 let entry = Entry::new(Changes::of(response), counter, until_s, &response.tags);
-                worker.cache.put(&key, entry);
+                worker.cache.put(&worker.key, entry);
             }
         }
         Ok(Some(profile))

@@ -211,3 +211,34 @@ fn odd_words_are_no_cookie() {
     }
     assert_eq!(cookies.strip(b"a=m"), None);
 }
+
+/// A client repeats a cookie of ours and names one of its rest again and again, while many plugins
+/// seal a cookie of this name with secrets of their own: the cost is that of the header's length.
+#[test]
+fn repeated_cookies_cost_no_more_than_their_length() {
+    let mut cookies = GatewayCookies::default();
+    for number in 0..400 {
+        let mark = format!("1M{number:04}");
+        cookies
+            .add(
+                b"session",
+                mark.as_bytes(),
+                b"session2,session3,session4,session9",
+            )
+            .expect("a cookie");
+    }
+    let header = "session=1M0399x;".repeat(500) + &"session9;".repeat(499);
+    let start = std::time::Instant::now();
+    for _ in 0..20 {
+        assert_eq!(cookies.strip(header.as_bytes()), Some(None));
+    }
+    assert!(
+        start.elapsed() < std::time::Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
+    let many = "session=1M0399x;".repeat(2_000);
+    assert_eq!(cookies.strip(many.as_bytes()), Some(None));
+    let others = "theme=dark;".repeat(2_000);
+    assert_eq!(cookies.strip(others.as_bytes()), None);
+}

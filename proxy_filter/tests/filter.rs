@@ -698,3 +698,17 @@ fn a_cached_decision_ends_in_its_second() {
     assert!(!is_cached(&policy, &[("authorization", "Bearer a")]));
     std::fs::remove_file(path).unwrap();
 }
+
+#[test]
+fn an_upgrade_has_no_body_to_wait_for() {
+    let upgrade = [("connection", "Upgrade, x-user"), ("upgrade", "websocket")];
+    let mut stream = Fake::protected(&new_policy(), &upgrade);
+    let mut request = request();
+    request.on_headers(false, &mut stream);
+    request.on_answer(message(&["verdict body"], ""), &mut stream);
+    let asked = stream.asked.back().expect("asked again");
+    assert!(asked.windows(12).any(|part| part == b"\nbody whole\n"));
+    request.on_answer(message(&["verdict allow"], ""), &mut stream);
+    assert_eq!(request.flow(), Flow::Continue);
+    assert_eq!(stream.value("connection"), Some("Upgrade"));
+}

@@ -5,7 +5,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use super::declarations as abi;
 use super::declarations::{EnvoyBuffer, ModuleBuffer};
-use super::hooks::{guarded, refused};
+use super::hooks::{refused, without_panic};
 use super::stream::{attribute_of, list_of};
 use crate::arriving::{arrive, ArrivalConfig};
 use crate::names;
@@ -81,7 +81,7 @@ pub extern "C" fn envoy_dynamic_module_on_early_header_mutation_config_new(
     _name: EnvoyBuffer,
     config: EnvoyBuffer,
 ) -> abi::EarlyMutationConfigModulePtr {
-    guarded(std::ptr::null(), || {
+    without_panic(std::ptr::null(), || {
         // SAFETY: the text is Envoy's and lasts as long as this hook.
         match ArrivalConfig::parse(unsafe { config.as_slice() }) {
             Ok(config) => Box::into_raw(Box::new(config)) as abi::EarlyMutationConfigModulePtr,
@@ -101,7 +101,7 @@ pub extern "C" fn envoy_dynamic_module_on_early_header_mutation_config_new(
 pub unsafe extern "C" fn envoy_dynamic_module_on_early_header_mutation_config_destroy(
     config: abi::EarlyMutationConfigModulePtr,
 ) {
-    guarded((), || {
+    without_panic((), || {
         // SAFETY: by the promise above.
         drop(unsafe { Box::from_raw(config as *mut ArrivalConfig) });
     });

@@ -1,4 +1,4 @@
-//! The functions that Envoy calls. Each runs its work behind `guarded`, so that no panic leaves it.
+//! The functions that Envoy calls. Each runs its work behind `without_panic`, so that no panic leaves it.
 //!
 //! What Envoy keeps for us are plain pointers: to an `Arc<FilterConfig>`'s content, to a
 //! `TableConfig`, to a `Slot`. Each is made by one hook of this file and given back by another,
@@ -7,19 +7,24 @@
 use std::cell::{Cell, RefCell};
 use std::os::raw::c_char;
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::declarations as abi;
 use super::declarations::{EnvoyBuffer, EnvoyHttpHeader};
 use super::stream::EnvoyStream;
+use crate::arriving::ArrivalConfig;
 use crate::filter::Request;
 use crate::filter_config::FilterConfig;
 use crate::flow::{Answer, BodyFlow, Flow};
 use crate::table_config::TableConfig;
 use crate::{background, names, worker};
 
-/// The filter of one stream. Events of a stream do not come within each other (seen with 1.40.0);
-/// the `RefCell` makes sure of it.
+/// The filter of one stream. Envoy calls hooks within our own calls: `local_reply` and
+/// `stream_complete` within a reply of ours, `response_headers` within `continue_decoding`. None of
+/// them finds `request` borrowed: the first two do not look at it, and we call the last with nothing
+/// borrowed. Each hook holds a reference of its own, so that a `destroy` within it would harm nothing
+/// (1.40.0 defers it: seen).
 struct Slot {
     config: Arc<FilterConfig>,
     request: RefCell<Request>,
@@ -45,7 +50,28 @@ impl Slot {
     }
 }
 
-pub(super) fn guarded<T>(otherwise: T, work: impl FnOnce() -> T) -> T {
+/// Configurations are shared by all workers.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<FilterConfig>();
+    shared::<TableConfig>();
+    shared::<ArrivalConfig>();
+};
+
+/// A reference for the length of a hook.
+///
+/// # Safety
+/// `slot` came from `…filter_new` and was not given back.
+unsafe fn held(slot: abi::FilterModulePtr) -> Rc<Slot> {
+    let slot = slot.cast::<Slot>();
+    // SAFETY: by the promise above; the new reference is counted before it is made.
+    unsafe {
+        Rc::increment_strong_count(slot);
+        Rc::from_raw(slot)
+    }
+}
+
+pub(super) fn without_panic<T>(otherwise: T, work: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(otherwise)
 }
 
@@ -74,7 +100,7 @@ pub extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
     _name: EnvoyBuffer,
     config: EnvoyBuffer,
 ) -> abi::FilterConfigModulePtr {
-    guarded(std::ptr::null(), || {
+    without_panic(std::ptr::null(), || {
         // SAFETY: the text is Envoy's and lasts as long as this hook.
         match FilterConfig::parse(unsafe { config.as_slice() }) {
             Ok(config) => {
@@ -97,7 +123,7 @@ pub extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
 pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(
     config: abi::FilterConfigModulePtr,
 ) {
-    guarded((), || {
+    without_panic((), || {
         // SAFETY: by the promise above; streams hold references of their own.
         drop(unsafe { Arc::from_raw(config.cast::<FilterConfig>()) });
     });
@@ -109,7 +135,7 @@ pub extern "C" fn envoy_dynamic_module_on_http_filter_per_route_config_new(
     _name: EnvoyBuffer,
     config: EnvoyBuffer,
 ) -> abi::PerRouteConfigModulePtr {
-    guarded(std::ptr::null(), || {
+    without_panic(std::ptr::null(), || {
         // SAFETY: the text is Envoy's and lasts as long as this hook.
         match TableConfig::parse(unsafe { config.as_slice() }) {
             Ok(table) => Box::into_raw(Box::new(table)) as abi::PerRouteConfigModulePtr,
@@ -129,7 +155,7 @@ pub extern "C" fn envoy_dynamic_module_on_http_filter_per_route_config_new(
 pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_per_route_config_destroy(
     config: abi::PerRouteConfigModulePtr,
 ) {
-    guarded((), || {
+    without_panic((), || {
         // SAFETY: by the promise above.
         drop(unsafe { Box::from_raw(config as *mut TableConfig) });
     });
@@ -144,7 +170,7 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_new(
     config: abi::FilterConfigModulePtr,
     _envoy: abi::FilterEnvoyPtr,
 ) -> abi::FilterModulePtr {
-    guarded(std::ptr::null(), || {
+    without_panic(std::ptr::null(), || {
         // SAFETY: by the promise above; the new Arc is a reference of its own.
         let config = unsafe {
             let config = config.cast::<FilterConfig>();
@@ -156,7 +182,7 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_new(
             config,
             is_local: Cell::new(false),
         };
-        Box::into_raw(Box::new(slot)) as abi::FilterModulePtr
+        Rc::into_raw(Rc::new(slot)).cast()
     })
 }
 
@@ -166,9 +192,9 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_new(
 /// `slot` came from `…filter_new` and is not used again.
 #[no_mangle]
 pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_destroy(slot: abi::FilterModulePtr) {
-    guarded((), || {
+    without_panic((), || {
         // SAFETY: by the promise above.
-        drop(unsafe { Box::from_raw(slot as *mut Slot) });
+        drop(unsafe { Rc::from_raw(slot.cast::<Slot>()) });
     });
 }
 
@@ -182,8 +208,8 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_headers(
     slot: abi::FilterModulePtr,
     end_of_stream: bool,
 ) -> u32 {
-    // SAFETY: by the promise above; a `Slot` is only ever shared.
-    let slot = unsafe { &*slot.cast::<Slot>() };
+    // SAFETY: by the promise above.
+    let slot = unsafe { held(slot) };
     let flow = slot.run(envoy, false, |request, stream| {
         request.on_headers(end_of_stream, stream);
         request.flow()
@@ -204,8 +230,8 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_body(
     slot: abi::FilterModulePtr,
     end_of_stream: bool,
 ) -> u32 {
-    // SAFETY: by the promise above; a `Slot` is only ever shared.
-    let slot = unsafe { &*slot.cast::<Slot>() };
+    // SAFETY: by the promise above.
+    let slot = unsafe { held(slot) };
     let flow = slot.run(envoy, true, |request, stream| {
         request.on_body(end_of_stream, stream)
     });
@@ -225,8 +251,8 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_trailers(
     envoy: abi::FilterEnvoyPtr,
     slot: abi::FilterModulePtr,
 ) -> u32 {
-    // SAFETY: by the promise above; a `Slot` is only ever shared.
-    let slot = unsafe { &*slot.cast::<Slot>() };
+    // SAFETY: by the promise above.
+    let slot = unsafe { held(slot) };
     let flow = slot.run(envoy, false, |request, stream| {
         request.on_trailers(stream);
         request.flow()
@@ -247,8 +273,8 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_response_headers(
     slot: abi::FilterModulePtr,
     _end_of_stream: bool,
 ) -> u32 {
-    // SAFETY: by the promise above; a `Slot` is only ever shared.
-    let slot = unsafe { &*slot.cast::<Slot>() };
+    // SAFETY: by the promise above.
+    let slot = unsafe { held(slot) };
     slot.run(envoy, false, |request, stream| {
         request.on_response_headers(slot.is_local.get(), stream);
     });
@@ -267,8 +293,8 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_local_reply(
     _details: EnvoyBuffer,
     _reset_imminent: bool,
 ) -> u32 {
-    // SAFETY: by the promise above; a `Slot` is only ever shared.
-    unsafe { &*slot.cast::<Slot>() }.is_local.set(true);
+    // SAFETY: by the promise above.
+    unsafe { held(slot) }.is_local.set(true);
     abi::local_reply_status::CONTINUE
 }
 
@@ -306,9 +332,9 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_http_callout_done(
     chunks: *const EnvoyBuffer,
     chunks_size: usize,
 ) {
-    // SAFETY: by the promise above; a `Slot` is only ever shared.
-    let slot = unsafe { &*slot.cast::<Slot>() };
-    let answer = guarded(Answer::None, || {
+    // SAFETY: by the promise above.
+    let slot = unsafe { held(slot) };
+    let answer = without_panic(Answer::None, || {
         // SAFETY: by the promise above; everything is copied here.
         unsafe { answer_of(result, headers, headers_size, chunks, chunks_size) }
     });

@@ -230,8 +230,9 @@ impl Stream for EnvoyStream<'_> {
 
     fn add_via(&mut self) {
         let mut found = EnvoyBuffer::EMPTY;
-        // SAFETY: a live stream and a place for the result, which is the endpoint's and outlives
-        // the change of the response.
+        // SAFETY: a live stream and a place for the result, which is copied by the next callback.
+        // It is the endpoint's metadata: it lives as long as the endpoint, which the stream holds,
+        // since our endpoints come with their cluster (no EDS) and are never given other metadata.
         unsafe {
             if abi::envoy_dynamic_module_callback_http_get_metadata_string(
                 self.filter,
@@ -240,8 +241,7 @@ impl Stream for EnvoyStream<'_> {
                 ModuleBuffer::new(names::VIA_KEY),
                 &mut found,
             ) {
-                let via = found.as_slice();
-                self.add_response_header(b"via", via);
+                self.add_response_header(b"via", found.as_slice());
             }
         }
     }
