@@ -172,10 +172,6 @@ PIECES = (
         "headers for the upstream",
         _routes_cleared("request_headers_to_add", "request_headers_to_remove"),
     ),
-    Variant(
-        "headers for the client",
-        _routes_cleared("response_headers_to_add", "response_headers_to_remove"),
-    ),
     Variant("the tree of routes", _without_tree),
     Variant("retries, the limit for a silent upstream included", _hosts_cleared("retry_policy")),
     Variant("of these the limit", _without_idle_limit),
