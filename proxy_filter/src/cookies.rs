@@ -19,6 +19,16 @@ struct GatewayCookie {
     rest: Vec<Box<[u8]>>,
 }
 
+impl GatewayCookie {
+    /// Whether a value begins with a mark. Marks are sorted and none begins with another, so it can
+    /// only be the last one that is not behind the value.
+    fn is_marked(&self, value: &[u8]) -> bool {
+        let behind = self.marks.partition_point(|mark| **mark <= *value);
+        let candidate = behind.checked_sub(1).and_then(|last| self.marks.get(last));
+        candidate.map_or(false, |mark| value.starts_with(mark))
+    }
+}
+
 /// All cookies of the gateway.
 #[derive(Debug, Default)]
 pub struct GatewayCookies {
@@ -53,10 +63,13 @@ impl GatewayCookies {
             }
         };
         if let Some(cookie) = self.cookies.get_mut(place) {
-            // Plugins with secrets of their own share names: each is there once.
+            // Plugins with secrets of their own share names: each is there once. A mark behind one
+            // that it begins with adds nothing.
             cookie.marks.extend(marks);
             cookie.marks.sort_unstable();
-            cookie.marks.dedup();
+            cookie
+                .marks
+                .dedup_by(|mark, before| mark.starts_with(before));
             cookie.rest.extend(rest);
             cookie.rest.sort_unstable();
             cookie.rest.dedup();
@@ -113,12 +126,7 @@ impl GatewayCookies {
         let place = self.place_of(name).ok()?;
         let cookie = self.cookies.get(place)?;
         let behind_digit = value.get(1..).unwrap_or_default();
-        let begins = |mark: &[u8]| value.starts_with(mark) || behind_digit.starts_with(mark);
-        cookie
-            .marks
-            .iter()
-            .any(|mark| begins(mark))
-            .then_some(place)
+        (cookie.is_marked(value) || cookie.is_marked(behind_digit)).then_some(place)
     }
 
     /// Whether the header may have a gateway cookie at all.
