@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -275,7 +276,7 @@ fn generated_files_lose_no_tag() {
             1 => content.push_str("00"), // killed within a line
             _ => {
                 let end = if content.ends_with('\n') { "" } else { "\n" };
-                content += &format!("{end}{number:08x}\n");
+                let _ = writeln!(content, "{end}{number:08x}");
                 open.push(format!("{number:08x}"));
             }
         }

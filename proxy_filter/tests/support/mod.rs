@@ -2,6 +2,7 @@
 //! examples are that other languages read, too.
 #![allow(dead_code)]
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// Random numbers by a seed: splitmix64. The same seed gives the same numbers everywhere.
@@ -105,7 +106,9 @@ pub fn json(bytes: &[u8]) -> String {
             b'\r' => text.push_str("\\r"),
             b'\t' => text.push_str("\\t"),
             0x20..=0x7e => text.push(char::from(*byte)),
-            _ => text += &format!("\\u{byte:04x}"),
+            _ => {
+                let _ = write!(text, "\\u{byte:04x}");
+            }
         }
     }
     text + "\""
