@@ -16,11 +16,10 @@ use crate::own_changes::OwnChanges;
 use crate::reasons::{self, Reason};
 use crate::route_name::{Policy, RouteName};
 use crate::stream::{Level, Reply, Stream};
+use crate::tries::Tries;
 use crate::worker::{self, Asked, Known};
 use crate::{apply, guard, names, revocations, told};
 
-/// How often a check is sent, the first time included.
-const TRIES: u8 = 4;
 /// Details of an answer of the policy service, which local reply mappers leave as it is.
 const BY_POLICY: &str = "scopegate.policy";
 const RETRY_AFTER_S: &[u8] = b"5";
@@ -48,7 +47,7 @@ pub struct Request {
     is_upgrade: bool,
     drops_body: bool,
     tells_route: bool,
-    tries: u8,
+    tries: Tries,
     began: Instant,
     passed: Option<Instant>,
     deadline: Option<Instant>,
@@ -60,6 +59,7 @@ pub struct Request {
 impl Request {
     /// A request of which nothing has come yet.
     pub fn new(config: Arc<FilterConfig>) -> Request {
+        let began = Instant::now();
         Request {
             config,
             phase: Phase::New,
@@ -67,8 +67,8 @@ impl Request {
             is_upgrade: false,
             drops_body: false,
             tells_route: false,
-            tries: 0,
-            began: Instant::now(),
+            tries: Tries::begin(began),
+            began,
             passed: None,
             deadline: None,
             id: [0; 32],
@@ -149,7 +149,7 @@ impl Request {
             write_request(&policy, body, &content, &self.config, stream, &mut message)?;
         }
         self.phase = Phase::Asking { body };
-        self.tries = 1;
+        self.tries = Tries::begin(Instant::now());
         // Anew for each check: the client's time to send the body is not the worker's.
         let limit = Duration::from_millis(self.config.policy_timeout_ms);
         self.deadline = Instant::now().checked_add(limit);
@@ -193,10 +193,9 @@ impl Request {
 
     /// The worker that took it is gone: the same once more.
     fn ask_again(&mut self, stream: &mut impl Stream) -> Result<(), Reason> {
-        if self.tries >= TRIES {
+        if !self.tries.again(Instant::now()) {
             return Err(reasons::POLICY_UNAVAILABLE);
         }
-        self.tries += 1;
         let message = self
             .asked
             .as_mut()

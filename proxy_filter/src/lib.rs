@@ -39,5 +39,6 @@ pub mod route_name;
 pub mod stream;
 pub mod table_config;
 pub mod told;
+pub mod tries;
 pub mod upstream_faults;
 pub mod worker;

@@ -420,10 +420,25 @@ fn a_worker_that_is_gone_is_asked_again_three_times() {
     let mut request = request();
     request.on_headers(true, &mut stream);
     for tries in 2..=4 {
+        std::thread::sleep(std::time::Duration::from_millis(25)); // it took the check
         request.on_answer(Answer::None, &mut stream);
         assert_eq!(stream.asked.len(), tries);
     }
     assert_eq!(stream.asked[0], stream.asked[3]);
+    std::thread::sleep(std::time::Duration::from_millis(25));
+    request.on_answer(Answer::None, &mut stream);
+    assert_eq!(stream.refusal(), (503, "scopegate.policy_unavailable"));
+}
+
+#[test]
+fn connections_that_a_killed_worker_left_are_gone_through() {
+    let mut stream = Fake::protected(&new_policy(), &[]);
+    let mut request = request();
+    request.on_headers(true, &mut stream);
+    for _ in 0..32 {
+        request.on_answer(Answer::None, &mut stream);
+    }
+    assert_eq!((stream.asked.len(), stream.replies.len()), (33, 0));
     request.on_answer(Answer::None, &mut stream);
     assert_eq!(stream.refusal(), (503, "scopegate.policy_unavailable"));
 }
