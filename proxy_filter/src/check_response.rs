@@ -69,7 +69,7 @@ pub fn parse(message: &[u8]) -> Result<Response<'_>, Malformed> {
     }
     let (word, value) = split(next_line(&mut rest).ok_or("it ends in its head")?)?;
     if word != b"verdict" {
-        return Err("its second line is no verdict");
+        return Err("its second line is not a verdict");
     }
     let mut response = empty(verdict_of(value)?);
     loop {
@@ -147,7 +147,7 @@ fn take<'a>(response: &mut Response<'a>, word: &[u8], value: &'a [u8]) -> Result
     match word {
         b"reason" if is_allow || is_answer => {
             if !is_word(value) {
-                return Err("its reason is no code");
+                return Err("its reason is not a code");
             }
             once(&mut response.reason, value)
         }
@@ -161,7 +161,7 @@ fn take<'a>(response: &mut Response<'a>, word: &[u8], value: &'a [u8]) -> Result
         }
         b"remove" if is_allow => {
             if !is_token(value) || is_framing(value) {
-                return Err("it removes what is no header of a client's");
+                return Err("it removes what is not a header of a client's");
             }
             response.remove.push(value);
             Ok(())
@@ -197,7 +197,7 @@ fn take<'a>(response: &mut Response<'a>, word: &[u8], value: &'a [u8]) -> Result
         b"profile" if is_allow => once(&mut response.profile, value),
         b"cache" if is_allow => once(
             &mut response.cache,
-            number(value).ok_or("its cache is no time")?,
+            number(value).ok_or("its cache is not a time")?,
         ),
         b"tag" if is_allow => {
             if !is_hex(value) {
@@ -258,7 +258,7 @@ fn once<T>(place: &mut Option<T>, value: T) -> Result<(), Malformed> {
 }
 
 fn cut(response: &mut Response<'_>, value: &[u8]) -> Result<(), Malformed> {
-    let wrong = "a cut is no rising range";
+    let wrong = "a cut is not a rising range";
     let dash = value.iter().position(|byte| *byte == b'-').ok_or(wrong)?;
     let (start, end) = value.split_at(dash);
     let place = |text: &[u8]| number(text).and_then(|number| usize::try_from(number).ok());
@@ -279,7 +279,7 @@ fn header(value: &[u8]) -> Result<Pair<'_>, Malformed> {
         .ok_or("a header has no value")?;
     let (name, value) = value.split_at(colon);
     if !is_token(name) {
-        return Err("a header's name is no lower-case name");
+        return Err("a header's name is not a lower-case name");
     }
     Ok((name, value.get(1..).unwrap_or_default()))
 }

@@ -97,7 +97,7 @@ impl<'a> Lines<'a> {
         let text = String::from_utf8_lossy(self.take(word)?).into_owned();
         let is_number = text.bytes().all(|byte| byte.is_ascii_digit()); // `+1` is none
         let number = text.parse().ok().filter(|_| is_number);
-        number.ok_or_else(|| format!("{word} is no number: '{text}'"))
+        number.ok_or_else(|| format!("{word} is not a number: '{text}'"))
     }
 
     fn size(&mut self, word: &str) -> Result<usize, String> {

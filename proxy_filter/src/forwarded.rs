@@ -111,7 +111,7 @@ impl TrustedPeers {
     pub fn take(lines: &mut Lines<'_>) -> Result<Option<TrustedPeers>, String> {
         let mut ranges = Vec::new();
         while let Some(text) = lines.optional("trusted") {
-            let wrong = || format!("trusted is no range: '{}'", String::from_utf8_lossy(text));
+            let wrong = || format!("trusted is not a range: '{}'", String::from_utf8_lossy(text));
             ranges.push(Range::parse(text).ok_or_else(wrong)?);
         }
         if ranges.is_empty() {
@@ -171,7 +171,7 @@ impl TrustedPeers {
         self.ranges.iter().any(|range| range.contains(address))
     }
 
-    /// As nginx's realip module: from the right; a value that is no address ends the search.
+    /// As nginx's realip module: from the right; a value that is not an address ends the search.
     /// Source: `ngx_http_get_forwarded_addr` (nginx 1.22).
     fn client(&self, peer: IpAddr, headers: &List<'_>) -> IpAddr {
         let mut client = peer;
@@ -221,7 +221,7 @@ impl Forwarded {
         }
         let scheme = scheme.unwrap_or(self.scheme);
         let is_authority_claimed = host.is_some() || port.is_some();
-        // The guard refuses an authority that is no host.
+        // The guard refuses an authority that is not a host.
         let host = host.or_else(|| read_host(headers.value(b":authority")));
         let named = host.as_ref().and_then(|found| found.1);
         let port = port.or(named).unwrap_or_else(|| scheme.default_port());

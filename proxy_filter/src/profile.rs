@@ -62,7 +62,7 @@ impl Profile {
         let all =
             |words: &Words, is_fine: fn(&[u8]) -> bool| words.iter().all(|word| is_fine(word));
         if !all(&profile.key, is_key) || !all(&profile.strip, is_token) {
-            return Err("a profile names what is no header");
+            return Err("a profile names what is not a header");
         }
         if !all(&profile.arguments, is_argument_name) || !all(&profile.media, is_lower_case) {
             return Err("a profile has a word that matches nothing");

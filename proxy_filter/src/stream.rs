@@ -2,7 +2,7 @@
 
 use crate::table_config::TableConfig;
 
-/// A fact of the connection or of the routing that is no header.
+/// A fact of the connection or of the routing that is not a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// The client's address without port.

@@ -379,21 +379,21 @@ fn wrong_lines_are_named() {
     for (text, wrong) in [
         (
             "trusted 10.0.0.0/33\nreal-ip-header a",
-            "trusted is no range: '10.0.0.0/33'",
+            "trusted is not a range: '10.0.0.0/33'",
         ),
         (
             "trusted 10.0.0.0/\nreal-ip-header a",
-            "trusted is no range: '10.0.0.0/'",
+            "trusted is not a range: '10.0.0.0/'",
         ),
         (
             "trusted ::/129\nreal-ip-header a",
-            "trusted is no range: '::/129'",
+            "trusted is not a range: '::/129'",
         ),
         (
             "trusted ::ffff:1.2.3.4/129\nreal-ip-header a",
-            "trusted is no range: '::ffff:1.2.3.4/129'",
+            "trusted is not a range: '::ffff:1.2.3.4/129'",
         ),
-        ("trusted x\nreal-ip-header a", "trusted is no range: 'x'"),
+        ("trusted x\nreal-ip-header a", "trusted is not a range: 'x'"),
         ("trusted ::1", "real-ip-header is missing"),
         (
             "trusted ::1\nreal-ip-header A",

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scopegate.app.settings.kong_only import INSTEAD
+from scopegate.app.settings.setting import Section, Setting
 from scopegate.app.settings.settings import CONF_PLACES, ENVIRONMENT_PREFIX
-from scopegate.app.settings.table import SETTINGS, Section, Setting
+from scopegate.app.settings.table import SETTINGS
 
 _TITLES: Mapping[Section, str] = {
     "general": "General",

@@ -16,7 +16,8 @@ from typing import Any
 
 from scopegate.app.cannot_start import SettingsError
 from scopegate.app.settings.kong_only import why_missing
-from scopegate.app.settings.table import BY_NAME, SETTINGS, Surroundings
+from scopegate.app.settings.setting import Surroundings
+from scopegate.app.settings.table import BY_NAME, SETTINGS
 from scopegate.app.settings.values import PROXY_PROTOCOL, ListenAddress
 
 ENVIRONMENT_PREFIX = "SCOPEGATE_"

@@ -2,85 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Mapping
 
 from scopegate.app.settings import values
-
-Section = Literal["general", "proxy", "admin and status", "datastore", "tls", "logs"]
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the meaning of a value depends on: working folder, prefix, processor cores."""
-
-    folder: Path
-    prefix: Path
-    cores: int
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting.
-
-    default   the text that stands for it when nobody sets it; "" means not set
-    kind      what values it takes, for the reference page
-    meaning   what it does, in Markdown
-    parse     text → value; raises ValueError with what would be right
-    kongs     the name is Kong's (False: Kong has no such setting)
-    """
-
-    name: str
-    section: Section
-    default: str
-    kind: str
-    meaning: str
-    example: str
-    parse: Callable[[str, Surroundings], Any]
-    kongs: bool = True
-
-
-def _plain(parse: Callable[[str], Any]) -> Callable[[str, Surroundings], Any]:
-    return lambda text, _: parse(text)
-
-
-def _auto(
-    automatic: Callable[[int], int], parse: Callable[[str], int]
-) -> Callable[[str, Surroundings], int]:
-    def either(text: str, around: Surroundings) -> int:
-        if text == "auto":
-            return automatic(around.cores)
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise ValueError(f"{error}, or auto") from None
-
-    return either
-
-
-def _optional_path(text: str, around: Surroundings) -> Path | None:
-    return values.path_in(around.folder)(text) if text else None
-
-
-def _access_log(text: str, around: Surroundings) -> Path | None:
-    return None if text == "off" else values.path_in(around.prefix)(text)
-
-
-def _trusted_certificate(text: str, around: Surroundings) -> Path | None:
-    if "," in text:
-        raise ValueError("a list is not supported yet; it should be system or the path of one file")
-    return None if text == "system" else values.path_in(around.folder)(text)
-
-
-def _one_file(text: str, around: Surroundings) -> Path | None:
-    if "," in text:
-        raise ValueError("a list is not supported yet; it should be the path of one PEM file")
-    if text.startswith("-----BEGIN"):
-        raise ValueError("a certificate in place is not supported yet; it should be a path")
-    return _optional_path(text, around)
-
+from scopegate.app.settings.setting import (
+    Setting,
+    access_log,
+    auto,
+    one_file,
+    plain,
+    trusted_certificate,
+)
 
 LEVELS: Mapping[str, str] = {"notice": "info", "alert": "crit", "emerg": "crit"}
 """Kong's names for levels that we do not tell apart → ours."""
@@ -110,7 +42,7 @@ SETTINGS: tuple[Setting, ...] = (
             " `control_plane` and `data_plane` are not supported yet."
         ),
         example="traditional",
-        parse=_plain(values.one_of("traditional", not_yet=("control_plane", "data_plane"))),
+        parse=plain(values.one_of("traditional", not_yet=("control_plane", "data_plane"))),
     ),
     Setting(
         name="policy_workers",
@@ -122,7 +54,7 @@ SETTINGS: tuple[Setting, ...] = (
             " fewer than two, so that one can fail without anybody noticing."
         ),
         example="4",
-        parse=_auto(lambda cores: max(2, cores), values.whole_number(1, 256)),
+        parse=auto(lambda cores: max(2, cores), values.whole_number(1, 256)),
         kongs=False,
     ),
     Setting(
@@ -137,7 +69,7 @@ SETTINGS: tuple[Setting, ...] = (
             " service is asked about every request."
         ),
         example="10",
-        parse=_plain(values.seconds(3600)),
+        parse=plain(values.seconds(3600)),
         kongs=False,
     ),
     Setting(
@@ -150,7 +82,7 @@ SETTINGS: tuple[Setting, ...] = (
             " Nothing waits longer than it must: with no request under way Scopegate ends at once."
         ),
         example="30",
-        parse=_plain(values.seconds(3600)),
+        parse=plain(values.seconds(3600)),
         kongs=False,
     ),
     Setting(
@@ -170,7 +102,7 @@ SETTINGS: tuple[Setting, ...] = (
             " Kong's other flags are refused."
         ),
         example="0.0.0.0:80, 0.0.0.0:443 ssl http2, [::]:443 ssl http2",
-        parse=_plain(values.parse_listen),
+        parse=plain(values.parse_listen),
     ),
     Setting(
         name="trusted_ips",
@@ -186,7 +118,7 @@ SETTINGS: tuple[Setting, ...] = (
             " other addresses all of these headers are dropped. Kong's `unix:` is refused."
         ),
         example="10.0.0.0/8, 2001:db8::/32",
-        parse=_plain(values.address_ranges),
+        parse=plain(values.address_ranges),
     ),
     Setting(
         name="real_ip_header",
@@ -200,7 +132,7 @@ SETTINGS: tuple[Setting, ...] = (
             " the connection says it; a listener with that flag is needed."
         ),
         example="X-Forwarded-For",
-        parse=_plain(values.real_ip_header),
+        parse=plain(values.real_ip_header),
     ),
     Setting(
         name="real_ip_recursive",
@@ -212,7 +144,7 @@ SETTINGS: tuple[Setting, ...] = (
             " `on`: the last one that is not in `trusted_ips`, for several balancers in a row."
         ),
         example="on",
-        parse=_plain(values.on_or_off),
+        parse=plain(values.on_or_off),
     ),
     Setting(
         name="proxy_workers",
@@ -224,7 +156,7 @@ SETTINGS: tuple[Setting, ...] = (
             " processor core."
         ),
         example="2",
-        parse=_auto(lambda cores: cores, values.whole_number(1, 256)),
+        parse=auto(lambda cores: cores, values.whole_number(1, 256)),
         kongs=False,
     ),
     Setting(
@@ -239,7 +171,7 @@ SETTINGS: tuple[Setting, ...] = (
             " this only for upstreams that need it."
         ),
         example="keep",
-        parse=_plain(values.one_of("refuse", "keep")),
+        parse=plain(values.one_of("refuse", "keep")),
         kongs=False,
     ),
     Setting(
@@ -255,7 +187,7 @@ SETTINGS: tuple[Setting, ...] = (
             " parameters off, or where no route protects a part of what another one leaves open."
         ),
         example="keep",
-        parse=_plain(values.one_of("refuse", "keep")),
+        parse=plain(values.one_of("refuse", "keep")),
         kongs=False,
     ),
     Setting(
@@ -270,7 +202,7 @@ SETTINGS: tuple[Setting, ...] = (
             " gRPC). Anybody can send that header."
         ),
         example="on",
-        parse=_plain(values.on_or_off),
+        parse=plain(values.on_or_off),
     ),
     Setting(
         name="request_headers_limit_kib",
@@ -279,7 +211,7 @@ SETTINGS: tuple[Setting, ...] = (
         kind="KiB, 8 to 1024",
         meaning="All headers of a request together may be this large; beyond it is 431.",
         example="96",
-        parse=_plain(values.whole_number(8, 1024)),
+        parse=plain(values.whole_number(8, 1024)),
         kongs=False,
     ),
     Setting(
@@ -289,7 +221,7 @@ SETTINGS: tuple[Setting, ...] = (
         kind="10 to 1000",
         meaning="A request may have this many headers; beyond it is 431.",
         example="200",
-        parse=_plain(values.whole_number(10, 1000)),
+        parse=plain(values.whole_number(10, 1000)),
         kongs=False,
     ),
     Setting(
@@ -302,7 +234,7 @@ SETTINGS: tuple[Setting, ...] = (
             " this machine unless you say otherwise, and then Scopegate warns at every start."
         ),
         example="127.0.0.1:9001",
-        parse=_plain(lambda text: values.parse_listen(text, flags=())),
+        parse=plain(lambda text: values.parse_listen(text, flags=())),
     ),
     Setting(
         name="admin_hosts",
@@ -315,7 +247,7 @@ SETTINGS: tuple[Setting, ...] = (
             " name of its own (DNS rebinding)."
         ),
         example="gateway.internal",
-        parse=_plain(values.host_names),
+        parse=plain(values.host_names),
         kongs=False,
     ),
     Setting(
@@ -325,7 +257,7 @@ SETTINGS: tuple[Setting, ...] = (
         kind="URLs, with commas between them",
         meaning="Sites whose pages may use the Admin API from a browser (CORS).",
         example="https://console.example:8445",
-        parse=_plain(values.origins),
+        parse=plain(values.origins),
     ),
     Setting(
         name="status_listen",
@@ -339,7 +271,7 @@ SETTINGS: tuple[Setting, ...] = (
             " `admin_hosts` are answered."
         ),
         example="0.0.0.0:8007",
-        parse=_plain(lambda text: values.parse_listen(text, flags=())),
+        parse=plain(lambda text: values.parse_listen(text, flags=())),
     ),
     Setting(
         name="database",
@@ -351,7 +283,7 @@ SETTINGS: tuple[Setting, ...] = (
             " and `off` (a declarative file) are not supported yet."
         ),
         example="sqlite",
-        parse=_plain(values.one_of("sqlite", not_yet=("postgres", "off"))),
+        parse=plain(values.one_of("sqlite", not_yet=("postgres", "off"))),
     ),
     Setting(
         name="sqlite_path",
@@ -374,7 +306,7 @@ SETTINGS: tuple[Setting, ...] = (
             " starts: a renewed one needs a restart."
         ),
         example="/etc/scopegate/tls/fullchain.pem",
-        parse=_one_file,
+        parse=one_file,
     ),
     Setting(
         name="ssl_cert_key",
@@ -383,7 +315,7 @@ SETTINGS: tuple[Setting, ...] = (
         kind="path of a PEM file",
         meaning="The private key of `ssl_cert`, unencrypted. Both are set or neither is.",
         example="/etc/scopegate/tls/privkey.pem",
-        parse=_one_file,
+        parse=one_file,
     ),
     Setting(
         name="lua_ssl_trusted_certificate",
@@ -395,7 +327,7 @@ SETTINGS: tuple[Setting, ...] = (
             " authorities that this machine trusts. The name is Kong's; there is no Lua in it."
         ),
         example="/etc/scopegate/tls/company-ca.pem",
-        parse=_trusted_certificate,
+        parse=trusted_certificate,
     ),
     Setting(
         name="log_level",
@@ -407,7 +339,7 @@ SETTINGS: tuple[Setting, ...] = (
             " `alert` and `emerg` as `crit`."
         ),
         example="warn",
-        parse=_plain(values.one_of("debug", "info", "warn", "error", "crit", aliases=dict(LEVELS))),
+        parse=plain(values.one_of("debug", "info", "warn", "error", "crit", aliases=dict(LEVELS))),
     ),
     Setting(
         name="log_format",
@@ -419,7 +351,7 @@ SETTINGS: tuple[Setting, ...] = (
             " columns with colours in a terminal, JSON elsewhere."
         ),
         example="json",
-        parse=_plain(values.one_of("auto", "json", "console")),
+        parse=plain(values.one_of("auto", "json", "console")),
         kongs=False,
     ),
     Setting(
@@ -432,7 +364,7 @@ SETTINGS: tuple[Setting, ...] = (
             " `/dev/stdout` is the terminal; `off` writes none."
         ),
         example="/dev/stdout",
-        parse=_access_log,
+        parse=access_log,
     ),
 )
 
