@@ -111,7 +111,12 @@ impl TrustedPeers {
     pub fn take(lines: &mut Lines<'_>) -> Result<Option<TrustedPeers>, String> {
         let mut ranges = Vec::new();
         while let Some(text) = lines.optional("trusted") {
-            let wrong = || format!("trusted is not a range: '{}'", String::from_utf8_lossy(text));
+            let wrong = || {
+                format!(
+                    "trusted is not a range: '{}'",
+                    String::from_utf8_lossy(text)
+                )
+            };
             ranges.push(Range::parse(text).ok_or_else(wrong)?);
         }
         if ranges.is_empty() {
