@@ -149,10 +149,13 @@ impl Request {
             write_request(&policy, body, &content, &self.config, stream, &mut message)?;
         }
         self.phase = Phase::Asking { body };
-        self.tries = Tries::begin(Instant::now());
         // Anew for each check: the client's time to send the body is not the worker's.
-        let limit = Duration::from_millis(self.config.policy_timeout_ms);
-        self.deadline = Instant::now().checked_add(limit);
+        let (now, limit) = (
+            Instant::now(),
+            Duration::from_millis(self.config.policy_timeout_ms),
+        );
+        self.tries = Tries::begin(now);
+        self.deadline = now.checked_add(limit);
         self.send(message, stream)
     }
 
@@ -232,10 +235,11 @@ impl Request {
 
     fn allow(&mut self, response: &Response<'_>, stream: &mut impl Stream) -> Result<(), Reason> {
         let asked = self.asked.take().ok_or(reasons::FILTER_FAULT)?;
-        let profile = worker::learn(&self.config, asked, response, &stream.list())
+        let list = stream.list();
+        let profile = worker::learn(&self.config, asked, response, &list)
             .map_err(|why| malformed(why, stream))?;
         let changes = Changes::of(response);
-        let dropped = apply::check(&stream.list(), &changes, profile.as_deref(), &self.config)?;
+        let dropped = apply::check(&list, &changes, profile.as_deref(), &self.config)?;
         apply::headers(&changes, &dropped, stream);
         self.drops_body = apply::body(response, stream)?;
         apply::line(response, stream);

@@ -89,11 +89,6 @@ def header_regex(name: str, pattern: str, *, invert: bool = False) -> HeaderMatc
     )
 
 
-def header_prefix(name: str, prefix: str) -> HeaderMatcher:
-    """A header whose value begins so."""
-    return HeaderMatcher(name=name, string_match=StringMatcher(prefix=prefix))
-
-
 def header_is(name: str, value: str) -> HeaderMatcher:
     """A header with this value."""
     return HeaderMatcher(name=name, string_match=StringMatcher(exact=value))
