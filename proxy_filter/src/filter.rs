@@ -150,10 +150,8 @@ impl Request {
         }
         self.phase = Phase::Asking { body };
         // Anew for each check: the client's time to send the body is not the worker's.
-        let (now, limit) = (
-            Instant::now(),
-            Duration::from_millis(self.config.policy_timeout_ms),
-        );
+        let now = Instant::now();
+        let limit = Duration::from_millis(self.config.policy_timeout_ms);
         self.tries = Tries::begin(now);
         self.deadline = now.checked_add(limit);
         self.send(message, stream)
